@@ -1,0 +1,81 @@
+"""The broker under test, and clients for it.
+
+LOCKWIRE_TEST_BROKER=HOST:PORT points the suite at a broker that is already running instead.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.broker import Broker
+from tests.support.wire import Address, Wire
+
+_serial = itertools.count(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the mark known."""
+    config.addinivalue_line("markers", "statement(*numbers): the normative statements the test shows")
+
+
+@pytest.fixture(scope="session")
+def broker_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
+    """Where the broker under test listens for plain MQTT; one broker serves all the modules."""
+    elsewhere = os.environ.get("LOCKWIRE_TEST_BROKER")
+    if elsewhere:
+        host, _, port = elsewhere.rpartition(":")
+        yield host, int(port)
+        return
+    broker = Broker(tmp_path_factory.mktemp("conformance"))
+    yield broker.address
+    assert broker.process.poll() is None, f"the broker died:\n{broker.log[-4000:]}"
+    broker.stop()
+    assert "Traceback" not in broker.log, broker.log[-4000:]
+
+
+class Clients:
+    """Makes clients of the broker under test, each with a client identifier of its own; closes them all."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._wires: list[Wire] = []
+
+    def name(self) -> str:
+        """A client identifier nobody has used: letters and digits, at most 23."""
+        return f"c{os.getpid()}n{next(_serial)}"
+
+    async def open(self, version: int = 5) -> Wire:
+        """A network connection on which nothing has been sent."""
+        wire = await Wire.open(self.address, version)
+        self._wires.append(wire)
+        return wire
+
+    async def __call__(self, client_id: str | None = None, version: int = 5, **options: Any) -> Wire:
+        """A connected client; the options are those of Wire.connect."""
+        wire = await self.open(version)
+        await wire.connect(self.name() if client_id is None else client_id, **options)
+        return wire
+
+    def close(self) -> None:
+        """Close every connection."""
+        for wire in self._wires:
+            wire.abort()
+
+
+@pytest.fixture
+async def connect(broker_address: Address) -> AsyncIterator[Clients]:
+    """Makes clients: `await connect()` is a new MQTT 5 client with a clean session."""
+    clients = Clients(broker_address)
+    yield clients
+    clients.close()
+
+
+@pytest.fixture
+def topic() -> str:
+    """A topic nobody else uses."""
+    return f"t{os.getpid()}/{next(_serial)}"

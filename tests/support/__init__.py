@@ -1,0 +1,1 @@
+"""What the tests share: a wire client, a broker to talk to."""
