@@ -1,7 +1,7 @@
 """The seam between the broker and whoever decides who a client is.
 
-The broker asks at CONNECT and goes on when `done` is called: at once, or later from the event loop's thread. It
-never waits, so a slow decision parks one connection and nobody else.
+The broker asks at CONNECT and goes on when `done` is called: at once, or later from the event loop's thread.
+It never waits, so a slow decision parks one connection and nobody else.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class Authorizer:
         self.revision = 0
 
     def publish_mask(self, identity: Identity, client_id: str, topic: bytes) -> int:
-        """What may be published to a topic: bit `qos + 3 * retain` set where it is allowed; -1: ask `decide`."""
+        """What may be published to a topic: bit `qos + 3 * retain` set where allowed; -1: ask `decide`."""
         return NO_PUBLISH
 
     def decide(
@@ -39,11 +39,11 @@ class Authorizer:
         retain: bool,
         done: Callable[[bool], None],
     ) -> None:
-        """Decides about one PUBLISH where `publish_mask` answered -1; calls `done` exactly once, maybe at once."""
+        """Decides about one PUBLISH where `publish_mask` answered -1; calls `done` exactly once."""
         done(False)
 
     def may_subscribe(self, identity: Identity, client_id: str, topic_filter: str) -> bool:
-        """Whether a subscription may be made: only if every topic that the filter can match may be received."""
+        """Whether a subscription may be made: only if every topic that the filter can match is allowed."""
         return False
 
     def may_receive(self, identity: Identity, client_id: str, topic: bytes) -> bool:

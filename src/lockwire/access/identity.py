@@ -18,8 +18,8 @@ ANONYMOUS_NAME: Final = "anonymous"
 class Identity:
     """An authenticated client, or the anonymous one.
 
-    name: the certificate's common name or the user's name; "anonymous" where nobody asked, a name that neither
-        a user nor a device can have.
+    name: the certificate's common name or the user's name; "anonymous" where nobody asked, a name that
+        neither a user nor a device can have.
     method: what proved it: "certificate", "password", "scram" or "anonymous".
     administrator: the users file calls this user an administrator. A certificate never makes one.
     """

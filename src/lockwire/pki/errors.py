@@ -1,0 +1,55 @@
+"""What goes wrong with certificates, keys and their files: what, where, and what to do about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class PkiError(Exception):
+    """The base of them all.
+
+    problem: what is wrong, one sentence without a full stop.
+    file: the file it is about, None where it is about none.
+    line: the line in it, 0 where that means nothing.
+    remedy: what to do, one sentence.
+    """
+
+    def __init__(self, problem: str, remedy: str, file: Path | None = None, line: int = 0) -> None:
+        where = "" if file is None else f"{file}: " if line == 0 else f"{file}:{line}: "
+        super().__init__(f"{where}{problem}. {remedy}")
+        self.problem = problem
+        self.remedy = remedy
+        self.file = file
+        self.line = line
+
+
+class AuthorityExistsError(PkiError):
+    """A new authority was to be made where there is one."""
+
+
+class MissingFileError(PkiError):
+    """A file that the authority needs is not there or cannot be read."""
+
+
+class MalformedFileError(PkiError):
+    """A file does not hold what its name says."""
+
+
+class UnsafeKeyError(PkiError):
+    """A private key that others on this machine can read."""
+
+
+class MismatchError(PkiError):
+    """Two files, each fine, that do not belong together."""
+
+
+class ExpiredError(PkiError):
+    """A certificate of the authority that is no longer valid, or not yet."""
+
+
+class InvalidNameError(PkiError):
+    """A name that a certificate, a user or a file cannot have."""
+
+
+class NameTakenError(PkiError):
+    """A name that a certificate was issued for before."""
