@@ -7,7 +7,7 @@ import dataclasses
 import os
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,12 +49,18 @@ class SettingsError(Exception):
         return f"{self.file}:{problem.line}: {problem}" if problem.line else f"{self.file}: {problem}"
 
 
-def load(path: Path, base: Settings | None = None) -> Settings:
+def load(
+    path: Path,
+    base: Settings | None = None,
+    check: Callable[[Settings], Iterable[Problem]] | None = None,
+) -> Settings:
     """The settings of a configuration file.
 
     `base` holds where the file is silent: its listeners are used if the file defines none, and its sections
     give the defaults of the file's (`Settings.for_up(data)` for `lockwire up`). Without it the file must
-    define a listener. Relative file names in the file are relative to the file's folder.
+    define a listener. `check` may look at the settings, once they are right by themselves, for what only
+    another part of Lockwire can tell (whether OpenSSL has a cipher suite); its problems are reported with their
+    lines like all others. Relative file names in the file are relative to the file's folder.
 
     Raises SettingsError, which names every problem with its line.
     """
@@ -62,12 +68,16 @@ def load(path: Path, base: Settings | None = None) -> Settings:
     tables = _parse(path, text)
     reader = _Reader(tables, path.absolute().parent, base or Settings())
     reader.read()
-    if reader.problems:
+    problems = reader.problems
+    if not problems:
+        settings = reader.settings()
+        problems = list(check(settings)) if check is not None else []
+    if problems:
         finder = LineFinder(text)
         raise SettingsError(
-            path, [dataclasses.replace(item, line=finder.line(item.key)) for item in reader.problems]
+            path, [dataclasses.replace(item, line=finder.line(item.key)) for item in problems]
         )
-    return reader.settings()
+    return settings
 
 
 def _read(path: Path) -> str:

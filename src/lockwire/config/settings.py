@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from lockwire.config.addresses import any_address, ipv6_available, is_loopback
 from lockwire.config.checks import check_settings
 from lockwire.config.limits import LimitSettings, ListenerLimitSettings, Section
-from lockwire.config.units import Duration, FilePath
+from lockwire.config.units import ByteCount, Duration, FilePath
 
 Transport = Literal["tcp", "tls", "ws", "wss", "unix"]
 ClientCertificates = Literal["none", "optional", "required"]
@@ -40,7 +40,7 @@ class TlsSettings(Section):
     )
     groups: list[str] = Field(
         default=[],
-        description="Groups for the key exchange (`x25519`, `secp256r1`, ...), the preferred first. Empty: "
+        description="Groups for the key exchange (`X25519`, `P-256`, ...), the preferred first. Empty: "
         "OpenSSL's choice.",
     )
     certificate: FilePath | None = Field(
@@ -59,13 +59,20 @@ class TlsSettings(Section):
     )
     alpn: list[str] = Field(
         default=["mqtt"],
-        description="Application protocols (ALPN) accepted from clients that name any. WebSocket "
-        "listeners offer `http/1.1` as well.",
+        description="Application protocols (ALPN) that the listener speaks, the preferred first. A client that "
+        "offers none, or only others, still connects.",
     )
     session_tickets: bool = Field(
         default=True,
         description="Whether a client that comes back may resume its TLS session, which is much cheaper than "
         "a full handshake.",
+    )
+    maximum_record_size: ByteCount = Field(
+        default=16_384,
+        ge=512,
+        le=16_384,
+        description="Most bytes of plaintext in one TLS record that the broker sends. Small devices hold a "
+        "record in memory: 4 KiB serves them.",
     )
     handshake_timeout: Duration = Field(
         default=10.0, ge=0.1, le=600, description="Time for the TLS handshake; then the connection is closed."
@@ -77,14 +84,14 @@ class WebSocketSettings(Section):
 
     path: str = Field(
         default="/mqtt",
-        pattern=r"^/[^\s?#]*$",
-        description="Path that clients must ask for in the URL.",
+        pattern=r"^(/[^\s?#]*)?$",
+        description="Path that clients must ask for in the URL. Empty: any.",
         json_schema_extra={"expected": "a path that starts with /"},
     )
     origins: list[str] = Field(
         default=[],
         description="Web pages whose scripts may connect, as `https://host` or `https://host:port`. Empty: "
-        "programs (which name no page) and pages of the host that the request itself names; `*`: every page.",
+        "every page. Programs that are no browser name no page and may always connect.",
     )
 
 
@@ -137,13 +144,14 @@ class ListenerSettings(Section):
         "anybody may connect. Must be written: there is no default.",
     )
     tls: TlsSettings = Field(
-        default_factory=TlsSettings, description="TLS of this listener, for transports `tls` and `wss`."
+        default_factory=TlsSettings, description="TLS of one listener, for transports `tls` and `wss`."
     )
     websocket: WebSocketSettings = Field(
-        default_factory=WebSocketSettings, description="WebSocket, for transports `ws` and `wss`."
+        default_factory=WebSocketSettings,
+        description="WebSocket of one listener, for transports `ws` and `wss`.",
     )
     limits: ListenerLimitSettings = Field(
-        default_factory=ListenerLimitSettings, description="Limits of this listener."
+        default_factory=ListenerLimitSettings, description="Limits of one listener."
     )
 
     @property
@@ -219,11 +227,22 @@ class Settings(Section):
 
     listeners: list[ListenerSettings] = Field(default=[], description="Where clients connect.")
     tls: TlsSettings = Field(default_factory=TlsSettings, description="TLS of every listener that has it.")
-    limits: LimitSettings = Field(default_factory=LimitSettings, description="Limits.")
+    limits: LimitSettings = Field(
+        default_factory=LimitSettings,
+        description="The defaults of every listener's limits, and the limits of the whole broker.",
+    )
     log: LogSettings = Field(default_factory=LogSettings, description="The log.")
-    metrics: MetricsSettings = Field(default_factory=MetricsSettings, description="Metrics for Prometheus.")
-    store: StoreSettings = Field(default_factory=StoreSettings, description="What survives.")
-    sys: SysSettings = Field(default_factory=SysSettings, description="Topics under `$SYS`.")
+    metrics: MetricsSettings = Field(
+        default_factory=MetricsSettings, description="Counters for Prometheus over HTTP."
+    )
+    store: StoreSettings = Field(
+        default_factory=StoreSettings,
+        description="Where sessions, retained messages and what waits for clients are kept.",
+    )
+    sys: SysSettings = Field(
+        default_factory=SysSettings,
+        description="The topics under `$SYS`, by which the broker tells about itself.",
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Settings:
