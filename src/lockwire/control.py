@@ -13,13 +13,15 @@ import hashlib
 import json
 import os
 import socket
+import stat
 import struct
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from lockwire.data import DataFolder, make_private_folder, write_atomically
+from lockwire.data import DataFolder, DataFolderError
+from lockwire.pki.files import write_private
 
 Arguments = Mapping[str, object]
 Handler = Callable[[Arguments], Awaitable[object]]
@@ -79,11 +81,23 @@ def _choose_socket_path(data: DataFolder) -> Path:
         folder = Path(tempfile.gettempdir()) / f"lockwire-{os.geteuid()}"
         if len(os.fsencode(folder)) > 80:
             folder = Path("/tmp") / folder.name  # noqa: S108  (checked to be a private folder of ours)
-    make_private_folder(folder)
+    _make_private(folder)
     name = hashlib.sha256(os.fsencode(data.path)).hexdigest()[:16]
     path = folder / f"{name}.sock"
-    write_atomically(data.control_record, f"{path}\n".encode())
+    write_private(data.control_record, f"{path}\n".encode())
     return path
+
+
+def _make_private(folder: Path) -> None:
+    """Makes a folder 0700 in a place where others may write, or takes the one there if it is ours alone."""
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        raise DataFolderError(
+            f"{folder}, for the control socket, is not a private folder of this user",
+            "Remove it, or choose a data folder with a shorter path",
+        )
 
 
 class ControlServer:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -64,7 +62,6 @@ class DataFolder:
         self.ca: Final = self.path / "ca"
         self.server: Final = self.path / "server"
         self.access: Final = self.path / "access"
-        self.devices: Final = self.path / "devices"
         self.configuration: Final = self.path / "lockwire.toml"
         self.control_socket: Final = self.path / "control.sock"
         self.control_record: Final = self.path / "control.path"
@@ -83,7 +80,7 @@ class DataFolder:
         return (self.ca / "root.pem").exists()
 
     def create(self) -> None:
-        """Makes the folder (0700) and the folders in it; reuses what is there.
+        """Makes the folder, 0700, or takes the one that is there.
 
         Raises:
             DataFolderError: it cannot be made, is another user's, or holds files that are not Lockwire's.
@@ -92,8 +89,6 @@ class DataFolder:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._check_ours()
             self.path.chmod(0o700)
-            for folder in (self.ca, self.server, self.access, self.devices):
-                folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise DataFolderError(
                 f"{self.path} cannot be made or opened: {error.strerror}", "Choose another folder with --data"
@@ -124,9 +119,9 @@ class DataFolder:
                 f"{self.path} belongs to user {status.st_uid}",
                 "Run as that user, or choose another folder with --data",
             )
-        if not self.lock_file.exists() and not self.initialised:
+        if not self.initialised:
             # Tightening the mode of a folder that is someone's home or /tmp would harm what else is there.
-            strangers = sorted(entry.name for entry in self.path.iterdir() if entry != self.configuration)
+            strangers = sorted(entry.name for entry in self.path.iterdir() if not _is_ours(entry.name))
             if strangers:
                 raise DataFolderError(
                     f"{self.path} is not empty and not a Lockwire data folder (it holds {strangers[0]})",
@@ -164,51 +159,6 @@ class DataFolder:
             return None
 
 
-def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Writes a file so that a reader, or a power cut, meets the old content or the new, never a part.
-
-    Args:
-        path: the file; its folder exists.
-        content: all of it.
-        mode: permissions, in force before the first byte is there.
-    """
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-    _sync_folder(path.parent)
-
-
-def make_private_folder(path: Path) -> None:
-    """Makes a folder 0700 in a place that others may write, or accepts it if it is ours alone.
-
-    Raises:
-        DataFolderError: what is there is a link, another user's, or open to others.
-    """
-    with contextlib.suppress(FileExistsError):
-        path.mkdir(mode=0o700)
-    status = path.lstat()
-    ours = sys.platform == "win32" or status.st_uid == os.geteuid()
-    if not stat.S_ISDIR(status.st_mode) or not ours or status.st_mode & 0o077:
-        raise DataFolderError(
-            f"{path} is not a private folder of ours",
-            "Remove it, or set XDG_RUNTIME_DIR to a folder of yours",
-        )
-
-
-def _sync_folder(folder: Path) -> None:
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _is_ours(name: str) -> bool:
+    """Whether a first start that was cut short may have left this, or the user put it there for us."""
+    return name.lstrip(".").partition(".")[0] in ("access", "ca", "control", "lock", "lockwire", "server")

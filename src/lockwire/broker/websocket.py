@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from typing import Final
+from urllib.parse import urlsplit
 
 from wsproto.connection import ConnectionType
 from wsproto.events import AcceptConnection, Request
@@ -41,8 +42,9 @@ class WebSocketLayer:
 
     Args:
         path: the path that the request must name (`/mqtt`); empty accepts every path. A query is ignored.
-        origins: the Origin headers accepted from browsers, `https://host[:port]`; empty accepts every one.
-            A request without Origin (no browser) is always accepted.
+        origins: web pages whose scripts may connect, `https://host[:port]`; `*` accepts every page. Empty:
+            pages of the host that the request itself names. A request without Origin comes from a program,
+            not from a page, and is always accepted.
 
     Attributes:
         open: the opening handshake is complete and neither side has ended the connection.
@@ -168,18 +170,24 @@ class WebSocketLayer:
         if self._path and request.target.partition("?")[0] != self._path:
             self._refuse(404, f"no MQTT at this path: the path of this listener is {self._path}")
             return ""
-        if self._origins:
-            for name, value in request.extra_headers:
-                if name == b"origin" and value.decode("latin-1").lower() not in self._origins:
-                    self._refuse(
-                        403, f"origin {value.decode('latin-1')!r} is not among this listener's origins"
-                    )
-                    return ""
+        for name, value in request.extra_headers:
+            if name == b"origin" and not self._accepts(value.decode("latin-1"), request.host):
+                self._refuse(403, f"pages of {value.decode('latin-1')!r} may not connect here (origins)")
+                return ""
         for subprotocol in SUBPROTOCOLS:
             if subprotocol in request.subprotocols:
                 return subprotocol
         self._refuse(400, "Sec-WebSocket-Protocol must include mqtt [MQTT5-6.0.0-3]")
         return ""
+
+    def _accepts(self, origin: str, host: str) -> bool:
+        if self._origins:
+            return origin.lower() in self._origins or "*" in self._origins
+        try:
+            # Without the ports: a page comes from a web server, which cannot have this listener's port.
+            return urlsplit(origin).hostname == urlsplit(f"//{host}").hostname
+        except ValueError:
+            return False
 
     def _refuse(self, status: int, why: str) -> None:
         self.failure = why
