@@ -12,7 +12,7 @@ from pathlib import Path
 from setuptools import setup
 
 COMPILED = [
-    *(f"src/lockwire/mqtt/{name}.py" for name in ("reasons", "errors", "packets", "properties", "decoder", "encoder", "topics")),
+    *(f"src/lockwire/mqtt/{name}.py" for name in ("reasons", "errors", "packets", "reader", "properties", "bodies", "decoder", "encoder", "topics")),
     "src/lockwire/tls/session.py",
     *(f"src/lockwire/broker/{name}.py" for name in (
         "frames", "message", "link", "outbox", "connection", "session", "router", "topictree", "wheel", "counters",

@@ -1,12 +1,15 @@
 """The control packets of MQTT 3.1, 3.1.1 and 5.0 as plain classes (MQTT 5 chapter 3).
 
 Plain native classes, not dataclasses: creating one costs 29 ns compiled against 164 (DESIGN.md, rule 7).
-A version is the protocol level of CONNECT: 3 (MQIsdp), 4 (3.1.1) or 5.
+A version is the protocol level of CONNECT: 3 (MQIsdp), 4 (3.1.1) or 5. No packet refers to anything that
+could refer back to it, so none is tracked by the cycle collector (`acyclic`).
 """
 
 from __future__ import annotations
 
 from typing import Final
+
+from mypy_extensions import mypyc_attr
 
 CONNECT: Final = 1
 CONNACK: Final = 2
@@ -30,6 +33,7 @@ TYPE_NAMES: Final[list[str]] = [
 ]  # fmt: skip
 
 
+@mypyc_attr(acyclic=True)
 class Properties:
     """The properties of any packet but PUBLISH (MQTT 5 section 2.2.2); None or -1 where absent."""
 
@@ -63,6 +67,7 @@ class Properties:
         self.shared_subscription_available: int = -1
 
 
+@mypyc_attr(acyclic=True)
 class Packet:
     """Any control packet. `type` is its control packet type (MQTT 5 section 2.1.2)."""
 
@@ -71,7 +76,7 @@ class Packet:
 
 
 class Will:
-    """The Will Message of a CONNECT (MQTT 5 section 3.1.3). `properties` as in PUBLISH: encoded, forwardable."""
+    """The Will Message of a CONNECT (MQTT 5 section 3.1.3). `properties` are encoded as in PUBLISH."""
 
     def __init__(self, topic: bytes, payload: bytes, qos: int, retain: bool) -> None:
         self.topic = topic
@@ -109,22 +114,40 @@ class Connack(Packet):
         self.properties = properties
 
 
+@mypyc_attr(acyclic=True, free_list_len=1)
 class Publish(Packet):
     """PUBLISH (MQTT 5 section 3.3).
 
     `frame` is the whole packet as it came, `body` the offset of its payload: the payload is sliced only when
-    somebody asks. `properties` are the encoded properties a server forwards (payload format indicator, content
-    type, response topic, correlation data, user properties, in the order they came) without their length; topic
-    alias, message expiry interval (-1: none) and subscription identifiers are taken out.
+    somebody asks. `properties` are the encoded properties a server forwards (payload format indicator,
+    content type, response topic, correlation data, user properties, in the order they came) without their
+    length; topic alias (0: none), message expiry interval (-1: none) and subscription identifiers are taken
+    out.
+
+    `topic_start` is the offset of the topic's 2-byte length in `frame`. `plain` says that `frame` holds
+    nothing that concerns this connection alone: MQTT 3, or MQTT 5 with an empty property section; DUP 0 and a
+    remaining length of minimal size. A plain frame of QoS 0 may be sent as it is to subscribers of the same
+    wire form (its RETAIN flag is still the sender's).
     """
 
-    def __init__(self, frame: bytes, flags: int, topic: bytes, packet_id: int, body: int) -> None:
+    def __init__(
+        self,
+        frame: bytes,
+        flags: int,
+        topic: bytes,
+        packet_id: int,
+        body: int,
+        topic_start: int = 0,
+        plain: bool = False,
+    ) -> None:
         super().__init__(PUBLISH)
         self.frame = frame
         self.flags = flags
         self.topic = topic
         self.packet_id = packet_id
         self.body = body
+        self.topic_start = topic_start
+        self.plain = plain
         self.properties: bytes = b""
         self.message_expiry_interval: int = -1
         self.topic_alias: int = 0
@@ -147,8 +170,9 @@ class Publish(Packet):
         return self.frame[self.body :]
 
 
+@mypyc_attr(acyclic=True, free_list_len=1)
 class Ack(Packet):
-    """PUBACK, PUBREC, PUBREL or PUBCOMP (MQTT 5 sections 3.4 to 3.7); `properties` None where there are none."""
+    """PUBACK, PUBREC, PUBREL or PUBCOMP (MQTT 5 sections 3.4 to 3.7); `properties` None: there are none."""
 
     def __init__(self, type: int, packet_id: int, reason: int, properties: Properties | None) -> None:
         super().__init__(type)
