@@ -1,0 +1,89 @@
+"""What Python's ssl cannot set on an SSLContext, set through the libssl that it is linked to.
+
+Python 3.11 to 3.14 have no call for TLS 1.3 cipher suites and none for a list of groups. OpenSSL has both,
+and needs the `SSL_CTX *` inside Python's object. It is the first field of the C structure, which nothing
+promises: so it is used only on interpreters where that was verified, is compared with what Python says about
+the context, and what was set is read back. Where any of this fails, TlsPolicyError gives the reason.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ssl
+import sys
+
+from lockwire.tls.errors import TlsPolicyError
+
+_VERIFIED_PYTHONS = ((3, 11), (3, 12), (3, 13), (3, 14))
+
+# openssl/ssl.h
+_CTRL_SET_GROUPS_LIST = 92
+_CTRL_GET_MIN_PROTO_VERSION = 130
+_CTRL_GET_MAX_PROTO_VERSION = 131
+
+
+def set_tls13_suites(context: ssl.SSLContext, suites: tuple[str, ...]) -> None:
+    """Sets the TLS 1.3 cipher suites, OpenSSL names in order of preference (SSL_CTX_set_ciphersuites).
+
+    Raises TlsPolicyError where this Python's ssl cannot be reached that way, or OpenSSL refuses a name.
+    """
+    library, pointer = _reach(context, "cipher_suites", "a choice of TLS 1.3 cipher suites")
+    library.SSL_CTX_set_ciphersuites.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+    done = library.SSL_CTX_set_ciphersuites(pointer, ":".join(suites).encode())
+    now = tuple(cipher["name"] for cipher in context.get_ciphers() if cipher["name"].startswith("TLS_"))
+    if done != 1 or now != suites:
+        raise TlsPolicyError("cipher_suites", f"{ssl.OPENSSL_VERSION} refuses {', '.join(suites)}")
+
+
+def set_groups(context: ssl.SSLContext, groups: tuple[str, ...]) -> None:
+    """Sets the key exchange groups, OpenSSL names in order of preference (SSL_CTX_set1_groups_list).
+
+    Raises TlsPolicyError where this Python's ssl cannot be reached that way, or OpenSSL refuses a name.
+    """
+    library, pointer = _reach(context, "groups", "more than one group")
+    names = ":".join(groups).encode()
+    if library.SSL_CTX_ctrl(pointer, _CTRL_SET_GROUPS_LIST, 0, names) != 1:
+        raise TlsPolicyError("groups", f"{ssl.OPENSSL_VERSION} refuses {', '.join(groups)}")
+
+
+def _reach(context: ssl.SSLContext, field: str, wish: str) -> tuple[ctypes.CDLL, int]:
+    """The libssl behind Python's ssl, and the address of the context's SSL_CTX."""
+    refusal = f"{wish} is beyond this Python's ssl module"
+    if sys.implementation.name != "cpython" or sys.version_info[:2] not in _VERIFIED_PYTHONS:
+        raise TlsPolicyError(
+            field, f"{refusal}, and Python {sys.version.split()[0]} is not one where a way was verified"
+        )
+    import _ssl
+
+    path = getattr(_ssl, "__file__", None)
+    if path is None:
+        raise TlsPolicyError(field, f"{refusal}, and OpenSSL is built into this interpreter")
+    try:
+        # Looked up through the extension module, a symbol is the one of the libssl that the module uses.
+        library = ctypes.CDLL(path)
+        get_options, control = library.SSL_CTX_get_options, library.SSL_CTX_ctrl
+        get_verify_mode, _ = library.SSL_CTX_get_verify_mode, library.SSL_CTX_set_ciphersuites
+    except (OSError, AttributeError):
+        raise TlsPolicyError(field, f"{refusal}, and it is not linked to a shared OpenSSL") from None
+    pointer = ctypes.c_void_p.from_address(id(context) + object.__basicsize__).value
+    if not pointer:
+        raise TlsPolicyError(field, f"{refusal}, and its context could not be found in memory")
+    get_options.argtypes, get_options.restype = [ctypes.c_void_p], ctypes.c_uint64
+    get_verify_mode.argtypes, get_verify_mode.restype = [ctypes.c_void_p], ctypes.c_int
+    control.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_char_p]
+    control.restype = ctypes.c_long
+    found = (
+        get_options(pointer) & 0xFFFFFFFF,
+        get_verify_mode(pointer),
+        control(pointer, _CTRL_GET_MIN_PROTO_VERSION, 0, None),
+        control(pointer, _CTRL_GET_MAX_PROTO_VERSION, 0, None),
+    )
+    expected = (
+        int(context.options) & 0xFFFFFFFF,
+        int(context.verify_mode),
+        int(context.minimum_version),
+        int(context.maximum_version),
+    )
+    if found != expected:
+        raise TlsPolicyError(field, f"{refusal}, and its context in memory is not what it says")
+    return library, pointer

@@ -1,0 +1,161 @@
+"""What a TLS listener offers and asks for: versions, cipher suites, groups, ALPN, client certificates."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from lockwire.tls import groups as known_groups
+from lockwire.tls import suites as known_suites
+from lockwire.tls.errors import TlsPolicyError
+
+__all__ = ["CLIENT_CERTIFICATES", "DEFAULT_TLS13_SUITES", "TlsPolicy", "TlsPolicyError"]
+
+CLIENT_CERTIFICATES = ("none", "optional", "required")
+
+# Forward secrecy and AEAD only (RFC 9325 section 4.2). AES-128 first: what a device's hardware has.
+DEFAULT_TLS12_SUITES = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "ECDHE-RSA-CHACHA20-POLY1305",
+)
+# OpenSSL's own default and order.
+DEFAULT_TLS13_SUITES = (
+    "TLS_AES_256_GCM_SHA384",
+    "TLS_CHACHA20_POLY1305_SHA256",
+    "TLS_AES_128_GCM_SHA256",
+)
+
+_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+_OLD_VERSIONS = ("1.0", "1.1", "1", "ssl3", "sslv3", "ssl2", "sslv2")
+
+
+@dataclass(frozen=True)
+class TlsPolicy:
+    """The TLS settings of one listener, checked when made.
+
+    minimum_version, maximum_version: "auto" (1.2 and 1.3), "1.2" or "1.3".
+    cipher_suites: IANA or OpenSSL names in order of preference; empty for the default (ECDHE with AEAD).
+        TLS 1.3 suites are chosen apart: where none is named, OpenSSL's three stay.
+    groups: key exchange groups in order of preference ("X25519", "P-256", ...); empty for OpenSSL's default.
+    alpn: the protocols that this listener speaks (RFC 7301); a client that offers others only still connects.
+    session_tickets: whether clients can resume (RFC 5077, RFC 8446 section 4.6.1).
+    handshake_timeout: seconds that a handshake may take; the listener enforces it.
+    client_certificates: "none", "optional" or "required".
+    maximum_record_size: bytes of plaintext in one record sent, 512 to 16,384 (RFC 8446 section 5.1); small
+        devices hold one record in memory.
+
+    Raises TlsPolicyError, with the field and what was expected.
+    """
+
+    minimum_version: str = "auto"
+    maximum_version: str = "auto"
+    cipher_suites: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    alpn: tuple[str, ...] = ("mqtt",)
+    session_tickets: bool = True
+    handshake_timeout: float = 10.0
+    client_certificates: str = "none"
+    maximum_record_size: int = 16_384
+
+    def __post_init__(self) -> None:
+        low = _version("minimum_version", self.minimum_version, "1.2")
+        high = _version("maximum_version", self.maximum_version, "1.3")
+        if low > high:
+            raise TlsPolicyError(
+                "minimum_version", f"{self.minimum_version} is above maximum_version {self.maximum_version}"
+            )
+        for name in self.cipher_suites:
+            _suite(name)
+        for name in self.groups:
+            _group(name)
+        for protocol in self.alpn:
+            if not 0 < len(protocol.encode()) < 256:
+                raise TlsPolicyError(
+                    "alpn", f"{protocol!r} is not 1 to 255 bytes long (RFC 7301 section 3.1)"
+                )
+        if self.handshake_timeout <= 0:
+            raise TlsPolicyError(
+                "handshake_timeout", f"{self.handshake_timeout} is not a number of seconds above 0"
+            )
+        if self.client_certificates not in CLIENT_CERTIFICATES:
+            raise TlsPolicyError(
+                "client_certificates",
+                f"{self.client_certificates!r} is none of {', '.join(CLIENT_CERTIFICATES)}",
+            )
+        if not 512 <= self.maximum_record_size <= 16_384:
+            raise TlsPolicyError(
+                "maximum_record_size", f"{self.maximum_record_size} is not within 512 and 16384"
+            )
+
+    @property
+    def versions(self) -> tuple[ssl.TLSVersion, ssl.TLSVersion]:
+        """The lowest and the highest version, as the ssl module names them."""
+        return (
+            _version("minimum_version", self.minimum_version, "1.2"),
+            _version("maximum_version", self.maximum_version, "1.3"),
+        )
+
+    @property
+    def cipher_string(self) -> str:
+        """The suites up to TLS 1.2 in OpenSSL's form."""
+        chosen = [suite.openssl for suite in self._suites() if not suite.is_tls13]
+        # The level is named because builds differ: 2 refuses RSA and DH below 2,048 bits, and SHA-1.
+        return ":".join(chosen or DEFAULT_TLS12_SUITES) + ":@SECLEVEL=2"
+
+    @property
+    def tls13_suites(self) -> tuple[str, ...]:
+        """The TLS 1.3 suites in order, OpenSSL's default where the policy names none."""
+        chosen = tuple(suite.openssl for suite in self._suites() if suite.is_tls13)
+        return chosen or DEFAULT_TLS13_SUITES
+
+    @property
+    def group_names(self) -> tuple[str, ...]:
+        """The groups as OpenSSL names them; empty for its default."""
+        return tuple(_group(name).openssl for name in self.groups)
+
+    def _suites(self) -> list[known_suites.CipherSuite]:
+        return [_suite(name) for name in self.cipher_suites]
+
+
+def _version(field: str, text: str, automatic: str) -> ssl.TLSVersion:
+    if text in _VERSIONS or text == "auto":
+        return _VERSIONS[automatic if text == "auto" else text]
+    plain = text.lower().removeprefix("tls").lstrip(" v")
+    if plain in _OLD_VERSIONS:
+        raise TlsPolicyError(
+            field,
+            f"{text!r} is refused: versions below TLS 1.2 are deprecated (RFC 8996) and broken; "
+            'use "1.2", "1.3" or "auto"',
+        )
+    raise TlsPolicyError(field, f'{text!r} is not a version; use "1.2", "1.3" or "auto" (both)')
+
+
+def _suite(name: str) -> known_suites.CipherSuite:
+    suite = known_suites.BY_NAME.get(name) or known_suites.BY_NAME.get(name.upper())
+    if suite is None:
+        near = get_close_matches(name.upper(), known_suites.BY_NAME, n=3, cutoff=0.6)
+        hint = f"near it: {', '.join(near)}" if near else "see `openssl ciphers -stdname`"
+        raise TlsPolicyError("cipher_suites", f"{name!r} is not a cipher suite; {hint}")
+    if suite.is_unsafe:
+        raise TlsPolicyError(
+            "cipher_suites", f"{name!r} is refused: it does not encrypt, or does not authenticate"
+        )
+    if suite.needs_psk:
+        raise TlsPolicyError(
+            "cipher_suites",
+            f"{name!r} needs a pre-shared key or an SRP password; this listener has a certificate",
+        )
+    return suite
+
+
+def _group(name: str) -> known_groups.Group:
+    group = known_groups.BY_NAME.get(name.lower())
+    if group is None:
+        usual = ", ".join(known.aliases[0] if known.aliases else known.iana for known in known_groups.GROUPS)
+        raise TlsPolicyError("groups", f"{name!r} is not a key exchange group; known are {usual}")
+    return group

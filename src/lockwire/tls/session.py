@@ -1,0 +1,246 @@
+"""One TLS connection, sans-I/O: ciphertext in, plaintext out, and the bytes that must go to the socket.
+
+The listener owns the socket: it hands what it reads to `receive`, sends what `pending_output` and `send`
+return, and calls `abandon` where the peer left or was too slow. asyncio's own TLS would hide failed
+handshakes: no alert to the peer, no reason for us.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from ssl import SSLError, SSLWantReadError
+from time import monotonic
+from typing import Any, Final
+
+from lockwire.tls import failure as failures
+from lockwire.tls.alerts import received_in
+from lockwire.tls.clienthello import ClientHello, ClientHelloError, parse_client_hello
+from lockwire.tls.context import ServerContext
+
+MAXIMUM_HANDSHAKE: Final = 65_536
+_RECORD: Final = 16_384
+_FIRST_BYTES: Final = 16
+
+
+class Session:
+    """The server's side of one connection.
+
+    `established`: the handshake is complete. `closed`: the peer closed, or it failed: nothing more comes, and
+    what is in `pending_output` is the last. `failure`: why it failed, or None. `server_name`: what SNI said,
+    once established.
+    """
+
+    def __init__(self, context: ServerContext) -> None:
+        self.established: bool = False
+        self.closed: bool = False
+        self.failure: failures.HandshakeFailure | None = None
+        self.server_name: str | None = None
+        self._context: ServerContext = context
+        self._incoming: Any = context.incoming
+        self._outgoing: Any = context.outgoing
+        self._tls: Any = context.connection()
+        self._output: bytes = b""
+        self._partial: bool = False  # a record is half in
+        self._answered: bool = False  # our first flight is out
+        self._hello: list[bytes] | None = []
+        self._received: int = 0
+        self._started: float = monotonic()
+
+    def receive(self, data: bytes) -> list[bytes]:
+        """Takes bytes from the socket; returns the plaintext in them, in pieces of at most 16,384 bytes.
+
+        Drives the handshake too. Never raises for what a peer sent: look at `closed` and `failure` after it,
+        and send `pending_output` in any case.
+        """
+        chunks: list[bytes] = []
+        if self.closed or not data:
+            return chunks
+        incoming = self._incoming
+        incoming.write(data)
+        if not self.established and (not self._handshake(data) or not incoming.pending):
+            return chunks
+        tls = self._tls
+        size = _RECORD if self._partial else min(len(data), _RECORD)
+        try:
+            while True:
+                chunk: bytes = tls.read(size)
+                if not chunk:
+                    self.closed = True
+                    incoming.read()
+                    break
+                chunks.append(chunk)
+                # An SSLWantReadError costs more than both questions.
+                size = tls.pending()
+                if not size:
+                    if not incoming.pending:
+                        self._partial = False
+                        break
+                    size = _RECORD
+        except SSLWantReadError:
+            self._partial = True
+        except SSLError as error:
+            self._fail(error)
+        if self._outgoing.pending:
+            self._output += self._outgoing.read()
+        return chunks
+
+    def pending_output(self) -> bytes:
+        """The bytes of TLS itself that must go to the socket now: flights, tickets, alerts; b"" for none."""
+        output = self._output
+        if output:
+            self._output = b""
+        return output
+
+    def send(self, data: bytes) -> bytes:
+        """Plaintext to records for the socket. b"" where the connection is not established or has ended."""
+        if not self.established or self.failure is not None or not data:
+            return b""
+        try:
+            self._write(data)
+        except SSLError:
+            self.closed = True
+        output: bytes = self._outgoing.read()
+        if self._output:
+            output = self._output + output
+            self._output = b""
+        return output
+
+    def close(self) -> bytes:
+        """Ends the connection: returns what must still go to the socket, close_notify last."""
+        if self.established and self.failure is None:
+            with suppress(SSLError):  # the peer's close_notify is not here yet and need not be waited for
+                self._tls.shutdown()
+            self._output += self._outgoing.read()
+        self.closed = True
+        return self.pending_output()
+
+    def abandon(self, reason: str = failures.PEER_CLOSED) -> None:
+        """Says that no more bytes will come: the peer left, or failures.TIMED_OUT.
+
+        During a handshake this makes a `failure`; later it only sets `closed`.
+        """
+        if not self.closed and not self.established:
+            self._fail_because(reason)
+        self.closed = True
+
+    @property
+    def version(self) -> str:
+        """The protocol version ("TLSv1.3"), "" before the handshake is complete."""
+        return (self._tls.version() or "") if self.established else ""
+
+    @property
+    def cipher_suite(self) -> str:
+        """OpenSSL's name of the cipher suite, "" before the handshake is complete."""
+        cipher = self._tls.cipher() if self.established else None
+        return str(cipher[0]) if cipher else ""
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the handshake resumed an earlier session."""
+        return bool(self._tls.session_reused) if self.established else False
+
+    @property
+    def alpn(self) -> str | None:
+        """The protocol chosen by ALPN, None where the client offered none of ours."""
+        protocol: str | None = self._tls.selected_alpn_protocol() if self.established else None
+        return protocol
+
+    @property
+    def peer_certificate(self) -> bytes | None:
+        """The client's verified certificate in DER, from the first handshake where this one resumed it."""
+        if not self.established or self._context.established is None:
+            return None
+        certificate: bytes | None = self._tls.getpeercert(True)
+        return certificate
+
+    def _write(self, data: bytes) -> None:
+        record_size: int = self._context.record_size
+        if record_size == _RECORD or len(data) <= record_size:
+            self._tls.write(data)
+            return
+        view = memoryview(data)
+        position = 0
+        while position < len(data):
+            self._tls.write(view[position : position + record_size])
+            position += record_size
+
+    def _handshake(self, data: bytes) -> bool:
+        """One step of the handshake; whether it is complete now."""
+        self._received += len(data)
+        if self._hello is not None and not self._answered:
+            self._hello.append(data)
+        context = self._context
+        context.recorder.clear()
+        try:
+            self._tls.do_handshake()
+        except SSLWantReadError:
+            if self._outgoing.pending:
+                self._answered = True
+                self._output += self._outgoing.read()
+            if self._received > MAXIMUM_HANDSHAKE:
+                self._fail_because(failures.TOO_LARGE)
+            return False
+        except SSLError as error:
+            self._fail(error)
+            return False
+        self.established = True
+        if self._outgoing.pending:
+            self._output += self._outgoing.read()
+        hello = self._client_hello()
+        if hello is not None:
+            self.server_name = hello.server_name
+        self._hello = None
+        if context.established is not None:
+            self._tls.context = context.established
+        return True
+
+    def _client_hello(self) -> ClientHello | None:
+        if self._hello is None:
+            return None
+        try:
+            return parse_client_hello(b"".join(self._hello))
+        except ClientHelloError:
+            return None
+
+    def _fail(self, error: SSLError) -> None:
+        reason, library, verify_code, verify_message = failures.failure_of(error)
+        self._fail_because(reason, library, verify_code, verify_message)
+
+    def _fail_because(
+        self, reason: str, library: str = "", verify_code: int = 0, verify_message: str = ""
+    ) -> None:
+        """Keeps the reason and everything that explains it; lets go of the rest."""
+        self._incoming.read()
+        self._output += self._outgoing.read()
+        recorder = self._context.recorder
+        alert_sent = failures.alert_in(self._output)
+        hello = self._client_hello()
+        first = b"".join(self._hello)[:_FIRST_BYTES] if self._hello is not None else b""
+        self.failure = failures.HandshakeFailure(
+            reason=reason,
+            library=library,
+            verify_code=verify_code,
+            verify_message=verify_message,
+            alert_sent=alert_sent if alert_sent >= 0 else recorder.alert_sent,
+            alert_received=received_in(reason),
+            client_hello=hello,
+            certificate=failures.parse_certificate_message(recorder.certificate_message, recorder.version),
+            stage=self._stage(hello),
+            minimum_version=self._context.minimum_version,
+            bytes_received=self._received,
+            first_bytes=first,
+            duration=monotonic() - self._started,
+        )
+        self.closed = True
+        self._hello = None
+        self._tls = None
+        recorder.clear()
+
+    def _stage(self, hello: ClientHello | None) -> str:
+        if self.established:
+            return failures.ESTABLISHED
+        if self._answered:
+            return failures.SERVER_FLIGHT
+        if hello is not None:
+            return failures.CLIENT_HELLO
+        return failures.NO_CLIENT_HELLO if self._received else failures.NOTHING_RECEIVED
