@@ -1,4 +1,4 @@
-"""`python -m lockwire.config` prints the documentation of `lockwire.toml`; with `example`, an example of it."""
+"""`python -m lockwire.config` prints the documentation of `lockwire.toml`; with `example`, an example."""
 
 import sys
 

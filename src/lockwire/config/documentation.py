@@ -14,14 +14,15 @@ INTRODUCTION: Final = """\
 
 <!-- Made by `make docs` from src/lockwire/config; edit it there. -->
 
-`lockwire up` and `lockwire broker` run without a configuration file. With `--config lockwire.toml` they read one
-in [TOML](https://toml.io). Every key is optional, unless its text says otherwise.
+`lockwire up` and `lockwire broker` run without a configuration file. With `--config lockwire.toml` they read
+one in [TOML](https://toml.io). Every key is optional, unless its text says otherwise.
 
-- Under `lockwire up` the file's listeners replace the two that it has by itself, and every other setting overrides
-  one default.
-- A listener takes from `[tls]` and `[limits]` what its own `[listener.tls]` and `[listener.limits]` leave out.
-- Bytes are a whole number, or text with a unit: `"64 KiB"`, `"16 MiB"`, `"1 GiB"` (1,024 each) or `"64 kB"`, `"16 MB"`,
-  `"1 GB"` (1,000 each).
+- Under `lockwire up` the file's listeners replace the two that it has by itself, and every other setting
+  overrides one default.
+- A listener takes from `[tls]` and `[limits]` what its own `[listener.tls]` and `[listener.limits]` leave
+  out.
+- Bytes are a whole number, or text with a unit: `"64 KiB"`, `"16 MiB"`, `"1 GiB"` (1,024 each) or `"64 kB"`,
+  `"16 MB"`, `"1 GB"` (1,000 each).
 - Durations are a number of seconds, or text with a unit: `"500 ms"`, `"10 s"`, `"5 min"`, `"1 h"`, `"7 d"`.
 - File names are relative to the folder of `lockwire.toml`.
 - A listener needs `authentication`. Whoever wants to let anybody in writes `authentication = ["anonymous"]`.

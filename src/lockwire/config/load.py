@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from lockwire.config.checks import KeyPath, Problem, check_clashes, check_listener, check_tls
 from lockwire.config.describe import expected_of, shown
@@ -59,8 +58,8 @@ def load(
     `base` holds where the file is silent: its listeners are used if the file defines none, and its sections
     give the defaults of the file's (`Settings.for_up(data)` for `lockwire up`). Without it the file must
     define a listener. `check` may look at the settings, once they are right by themselves, for what only
-    another part of Lockwire can tell (whether OpenSSL has a cipher suite); its problems are reported with their
-    lines like all others. Relative file names in the file are relative to the file's folder.
+    another part of Lockwire can tell (whether OpenSSL has a cipher suite); its problems are reported with
+    their lines like all others. Relative file names in the file are relative to the file's folder.
 
     Raises SettingsError, which names every problem with its line.
     """
@@ -145,9 +144,7 @@ class _Reader:
 
     def _validate(self, model: type[AnySection], key: KeyPath) -> AnySection:
         """One table as its model; what is wrong is reported and left out."""
-        table: Any = self._tables
-        for part in key:
-            table = table[part] if isinstance(part, int) else table.get(part, {})
+        table = self._value(key) if key[0] in self._tables else {}
         if not isinstance(table, dict):
             self._report(Problem(key, shown(table), "a table"))
             return model()
@@ -158,8 +155,23 @@ class _Reader:
             except ValidationError as failure:
                 for error in failure.errors(include_url=False, include_context=False):
                     if error["type"] != "default_factory_not_called":
-                        self._report(_problem(model, key, error))
+                        self._report(self._problem((*key, *error["loc"]), error["type"]))
                     _remove(table, error["loc"])
+
+    def _problem(self, key: KeyPath, kind: str) -> Problem:
+        """What pydantic's error of this kind, in the value at this key, means to the file's author."""
+        if kind == "extra_forbidden":
+            return Problem(key, "unknown key", f"a key of {table_name(key[:-1])}", nearest=nearest_key(key))
+        found = shown(self._value(key))
+        if isinstance(key[-1], int) and key[-2] != "listener":
+            key = key[:-1]  # an element of a list: the list is the setting
+        return Problem(key, found, expected_of(field_at(key)))
+
+    def _value(self, key: KeyPath) -> Any:
+        value: Any = self._tables
+        for part in key:
+            value = value[part]
+        return value
 
     def _report(self, problem: Problem) -> None:
         self.problems.append(problem)
@@ -203,15 +215,6 @@ def _missing_files(tls: TlsSettings, key: KeyPath) -> Iterator[Problem]:
             yield Problem((*key, name), f"{shown(str(path))}, where there is no file", "an existing file")
         elif not os.access(path, os.R_OK):
             yield Problem((*key, name), f"{shown(str(path))}, which may not be read", "a readable file")
-
-
-def _problem(model: type[Section], key: KeyPath, error: ErrorDetails) -> Problem:
-    path = (*key, *error["loc"])
-    if error["type"] == "extra_forbidden":
-        return Problem(path, "unknown key", f"a key of {table_name(path[:-1])}", nearest=nearest_key(path))
-    if isinstance(path[-1], int) and path[-2] != "listener":
-        path = path[:-1]  # an element of a list: the list is the setting
-    return Problem(path, shown(error["input"]), expected_of(field_at(path)))
 
 
 def _remove(table: dict[str, Any], location: tuple[int | str, ...]) -> None:

@@ -59,8 +59,8 @@ class TlsSettings(Section):
     )
     alpn: list[str] = Field(
         default=["mqtt"],
-        description="Application protocols (ALPN) that the listener speaks, the preferred first. A client that "
-        "offers none, or only others, still connects.",
+        description="Application protocols (ALPN) that the listener speaks, the preferred first. A client "
+        "that offers none, or only others, still connects.",
     )
     session_tickets: bool = Field(
         default=True,
