@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
+from lockwire.access import identity as identities
+from lockwire.access import rules as permissions
 from lockwire.access.identity import Identity
+from lockwire.access.rules import Rule, covers
+from lockwire.mqtt.topics import matches, parse_shared
 
 EVERY_PUBLISH: Final = 0b111111
 NO_PUBLISH: Final = 0
@@ -62,3 +66,61 @@ class AllowAll(Authorizer):
 
     def may_receive(self, identity: Identity, client_id: str, topic: bytes) -> bool:
         return True
+
+
+class RuleAuthorizer(Authorizer):
+    """Allows what one of the rules allows, and nothing else."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        super().__init__()
+        self.rules: tuple[Rule, ...] = ()
+        self._granted: dict[tuple[str, str], list[str]] = {}
+        self.set_rules(rules)
+
+    def set_rules(self, rules: Iterable[Rule]) -> None:
+        """Puts other rules in force at once; `revision` changes."""
+        self.rules = tuple(rules)
+        granted: dict[tuple[str, str], list[str]] = {}
+        for rule in self.rules:
+            for right in rule.may:
+                granted.setdefault((rule.who, right), []).append(rule.topics)
+        self._granted = granted
+        self.revision += 1
+
+    def publish_mask(self, identity: Identity, client_id: str, topic: bytes) -> int:
+        if topic.startswith(b"$"):
+            return NO_PUBLISH
+        return EVERY_PUBLISH if self._matched(identity, permissions.PUBLISH, topic) else NO_PUBLISH
+
+    def may_subscribe(self, identity: Identity, client_id: str, topic_filter: str) -> bool:
+        shared = parse_shared(topic_filter)
+        inner = topic_filter if shared is None else shared[1]
+        for audience in _audiences(identity):
+            for outer in self._granted.get((audience, permissions.SUBSCRIBE), ()):
+                if covers(outer, inner):
+                    return True
+        return False
+
+    def may_receive(self, identity: Identity, client_id: str, topic: bytes) -> bool:
+        return self._matched(identity, permissions.RECEIVE, topic)
+
+    def _matched(self, identity: Identity, right: str, topic: bytes) -> bool:
+        for audience in _audiences(identity):
+            for topic_filter in self._granted.get((audience, right), ()):
+                if topic_filter == "#":
+                    if not topic.startswith(b"$"):
+                        return True
+                elif matches(topic_filter, topic.decode()):
+                    return True
+        return False
+
+
+def _audiences(identity: Identity) -> tuple[str, ...]:
+    if identity.method == identities.ANONYMOUS:
+        return _ANONYMOUS
+    return _ADMINISTRATOR if identity.administrator else _DEVICE
+
+
+_ANONYMOUS: Final = (permissions.ANONYMOUS,)
+_DEVICE: Final = (permissions.DEVICES,)
+_ADMINISTRATOR: Final = (permissions.DEVICES, permissions.ADMINISTRATORS)
