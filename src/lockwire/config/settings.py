@@ -91,7 +91,8 @@ class WebSocketSettings(Section):
     origins: list[str] = Field(
         default=[],
         description="Web pages whose scripts may connect, as `https://host` or `https://host:port`. Empty: "
-        "every page. Programs that are no browser name no page and may always connect.",
+        "pages of the host that the request itself names; `*`: every page. Programs that are no browser name "
+        "no page and may always connect.",
     )
 
 

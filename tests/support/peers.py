@@ -1,0 +1,24 @@
+"""The programs of others that tests talk to, and where they are."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+NODE_FOLDER = Path(__file__).parents[1] / "e2e" / "node"
+"""Where `scripts/peers` installs MQTT.js: run node there, so that it finds it."""
+
+
+def find_peer(name: str) -> str | None:
+    """The path of a program, also in /usr/sbin; for `mqtt.js` that of node, if it has MQTT.js."""
+    if name == "mqtt.js":
+        return shutil.which("node") if (NODE_FOLDER / "node_modules" / "mqtt").is_dir() else None
+    return shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+
+
+def peer_path(name: str) -> str:
+    """As `find_peer`, in a test marked `peer(name)`, which does not run without it."""
+    path = find_peer(name)
+    if path is None:
+        raise LookupError(f"{name} is not installed; is the test marked pytest.mark.peer({name!r})?")
+    return path
