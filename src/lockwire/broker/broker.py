@@ -1,0 +1,311 @@
+"""The broker: its parts put together from the settings, its listeners opened, reloaded and closed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from structlog.typing import FilteringBoundLogger
+
+from lockwire.access.authenticator import Authenticator
+from lockwire.access.authorizer import Authorizer
+from lockwire.broker.connection import Connection
+from lockwire.broker.core import Core
+from lockwire.broker.hub import Hub
+from lockwire.broker.link import Link
+from lockwire.broker.listener import Listener
+from lockwire.broker.opening import ListenError, context_for, open_socket
+from lockwire.broker.refusals import Refusals
+from lockwire.broker.registry import Registry
+from lockwire.broker.systopics import SysTopics
+from lockwire.config import ListenerSettings, Settings
+from lockwire.mqtt import reasons
+from lockwire.store.interface import Recovered, Store
+from lockwire.version import VERSION
+
+__all__ = ["Broker", "ListenError"]
+
+GOODBYE: Final = 2.0
+"""Seconds that clients get to take their last bytes when the broker stops."""
+
+AuthenticatorFactory = Callable[[ListenerSettings], Authenticator]
+
+
+class _Door:
+    """A listener that is open: what its connections see, and the server that accepts them."""
+
+    def __init__(self, settings: ListenerSettings, listener: Listener) -> None:
+        self.settings = settings
+        self.listener = listener
+        self.server: asyncio.AbstractServer | None = None
+        self.endpoint = settings.endpoint
+        self.port = settings.port
+
+
+class Broker:
+    """One MQTT broker on the running event loop.
+
+    Args:
+        settings: everything that can be set.
+        store: what survives; `MemoryStore` keeps it as long as the process lives.
+        authenticators: makes the authenticator of a listener.
+        authorizer: what identities may do. After a change of its rules call `rules_changed`.
+        log: where refusals and listeners are written.
+
+    Raises from `start` and `reload`: ListenError where an address cannot be had; TlsFileError and
+    TlsPolicyError where a listener's TLS cannot be set up. A reload that raises has changed nothing.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        store: Store,
+        authenticators: AuthenticatorFactory,
+        authorizer: Authorizer,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self.settings = settings
+        self._store = store
+        self._authenticators = authenticators
+        self._log = log
+        self.refusals = Refusals(self._write_refusal)
+        limits = settings.limits
+        self.core = Core(asyncio.get_running_loop(), store, limits.handshake_time_per_tick)
+        self.hub = Hub(self.core, authorizer, self.refusals, limits.retained_messages, limits.retained_bytes)
+        self.registry = Registry(self.hub, store)
+        self.hub.registry = self.registry
+        self._doors: dict[str, _Door] = {}
+        self._closing_doors: list[_Door] = []
+        self._started_at: float = time.time()
+        self._sys = SysTopics(self.hub, self.registry)
+        self._housekeeper: asyncio.TimerHandle | None = None
+
+    def _write_refusal(self, event: str, fields: dict[str, object]) -> None:
+        self._log.warning(event, **fields)
+
+    # -- start, reload, stop -----------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Reads the store and opens every listener; returns when they accept connections."""
+        recovered: asyncio.Future[Recovered] = asyncio.get_running_loop().create_future()
+        self._store.recover(recovered.set_result)
+        self._apply_limits(self.settings)
+        self.core.start()
+        self.registry.restore(await recovered)
+        try:
+            for settings in self.settings.listeners:
+                self._doors[settings.name] = await self._open(settings)
+        except BaseException:
+            await self.stop()
+            raise
+        self._sys.start(self.settings.sys.interval)
+        self._keep_house()
+
+    async def reload(self, settings: Settings) -> None:
+        """Applies new settings and reads certificates again; no connection is dropped.
+
+        A listener that is gone stops accepting and keeps its connections; one whose address or transport
+        changed is closed and opened anew; every other gets its new policy for the connections that follow.
+        """
+        prepared: dict[str, Listener] = {}
+        fresh: list[_Door] = []
+        try:
+            for wanted in settings.listeners:
+                door = self._doors.get(wanted.name)
+                if door is not None and _same_place(door.settings, wanted):
+                    prepared[wanted.name] = self._prepare(wanted, door.listener)
+            for wanted in settings.listeners:
+                if wanted.name not in prepared and wanted.name not in self._doors:
+                    fresh.append(await self._open(wanted))
+        except BaseException:
+            for door in fresh:
+                await self._close_door(door)
+            raise
+        await self._replace_doors(settings, prepared, fresh)
+        self.settings = settings
+        self._apply_limits(settings)
+        self._sys.start(settings.sys.interval)
+
+    async def _replace_doors(
+        self, settings: Settings, prepared: dict[str, Listener], fresh: list[_Door]
+    ) -> None:
+        wanted_names = {wanted.name for wanted in settings.listeners}
+        for name, door in list(self._doors.items()):
+            if name not in prepared:
+                del self._doors[name]
+                await self._close_door(door)
+                if name in wanted_names:
+                    self._log.info("listener moves", listener=name)
+        for wanted in settings.listeners:
+            change = prepared.get(wanted.name)
+            if change is not None:
+                door = self._doors[wanted.name]
+                door.listener.adopt(change)
+                door.settings = wanted
+        for door in fresh:
+            self._doors[door.settings.name] = door
+        for wanted in settings.listeners:
+            if wanted.name not in self._doors:
+                self._doors[wanted.name] = await self._open(wanted)
+
+    async def stop(self, reason: int = reasons.SERVER_SHUTTING_DOWN) -> None:
+        """Stops accepting, tells MQTT 5 clients why, writes what is in the outboxes and closes everything."""
+        self._sys.stop()
+        if self._housekeeper is not None:
+            self._housekeeper.cancel()
+        for door in self._doors.values():
+            await self._close_door(door)
+        doors = [*self._doors.values(), *self._closing_doors]
+        links = [link for door in doors for link in door.listener.links]
+        for link in links:
+            connection = link.connection
+            if connection is not None:
+                connection.will = None if reason == reasons.SERVER_SHUTTING_DOWN else connection.will
+                connection.end(reason, "the broker is stopping")
+        deadline = self.core.loop.time() + GOODBYE
+        while any(door.listener.links for door in doors) and self.core.loop.time() < deadline:
+            await asyncio.sleep(0.02)
+        for door in doors:
+            for link in list(door.listener.links):
+                link.abort()
+        await asyncio.sleep(0)
+        self.core.stop()
+        self._store.close()
+
+    # -- listeners ---------------------------------------------------------------------------------------------------
+
+    def _prepare(self, settings: ListenerSettings, current: Listener | None) -> Listener:
+        """The listener that `settings` describe; its TLS context is the current one where nothing speaks against."""
+        listener = Listener(settings.name, settings.transport)
+        limits = settings.limits
+        if settings.encrypted:
+            listener.context = context_for(settings, None if current is None else current.context)
+            listener.handshake_timeout = settings.tls.handshake_timeout
+        if settings.has_websocket:
+            listener.has_websocket = True
+            listener.websocket_path = settings.websocket.path
+            listener.websocket_origins = list(settings.websocket.origins)
+        listener.authenticator = self._authenticators(settings)
+        listener.connect_timeout = limits.connect_timeout
+        listener.connect_bytes = limits.connect_bytes
+        listener.connections = limits.connections
+        listener.connections_per_address = limits.connections_per_address
+        listener.connection_rate = limits.connection_rate
+        listener.packet_size = limits.packet_size
+        listener.receive_maximum = limits.receive_maximum
+        listener.inflight_v3 = limits.inflight_v3
+        listener.topic_alias_maximum = limits.topic_alias_maximum
+        longest = int(limits.keep_alive_maximum)
+        listener.keep_alive_maximum = longest if longest < 65_535 else 0
+        listener.session_expiry_maximum = int(limits.session_expiry_maximum)
+        listener.outbox_bytes = limits.outbox_bytes
+        return listener
+
+    async def _open(self, settings: ListenerSettings) -> _Door:
+        door = _Door(settings, self._prepare(settings, None))
+        listener = door.listener
+        hub = self.hub
+
+        def accept() -> Link:
+            return Connection(hub, listener).link
+
+        sock, door.endpoint, door.port = open_socket(settings)
+        loop: Any = self.core.loop
+        if settings.transport == "unix":
+            door.server = await loop.create_unix_server(accept, sock=sock)
+        else:
+            door.server = await loop.create_server(accept, sock=sock, backlog=4096)
+        self._log.info("listening", listener=settings.name, endpoint=door.endpoint)
+        return door
+
+    async def _close_door(self, door: _Door) -> None:
+        door.listener.accepting = False
+        if door.server is not None:
+            door.server.close()
+            door.server = None
+            if door.settings.transport == "unix" and door.settings.path is not None:
+                door.settings.path.unlink(missing_ok=True)
+        if door.listener.links:
+            self._closing_doors.append(door)
+
+    def endpoints(self) -> list[tuple[str, str, int]]:
+        """Name, address for people and port of every open listener."""
+        return [(name, door.endpoint, door.port) for name, door in self._doors.items()]
+
+    # -- limits, rules, upkeep ---------------------------------------------------------------------------------------
+
+    def _apply_limits(self, settings: Settings) -> None:
+        limits = settings.limits
+        hub = self.hub
+        hub.queue_messages = limits.queue_messages
+        hub.queue_bytes = limits.queue_bytes
+        hub.sessions = limits.sessions
+        hub.subscriptions = limits.subscriptions
+        hub.subscriptions_per_client = limits.subscriptions_per_client
+        hub.topic_levels = limits.topic_levels
+        hub.connections = limits.connections
+        hub.unauthenticated_connections = limits.unauthenticated_connections
+        hub.memory_bytes = limits.memory_bytes
+        hub.retained.maximum = limits.retained_messages
+        hub.retained.maximum_bytes = limits.retained_bytes
+        hub.router.maximum_references = limits.route_cache_references
+        self.core.handshake_budget = limits.handshake_time_per_tick
+
+    def rules_changed(self) -> None:
+        """Makes every decision about permissions be made anew."""
+        self.hub.rules_changed()
+
+    def _keep_house(self) -> None:
+        self.refusals.summarise()
+        self._closing_doors = [door for door in self._closing_doors if door.listener.links]
+        self._housekeeper = self.core.loop.call_later(10.0, self._keep_house)
+
+    # -- status ------------------------------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, object]:
+        """What the broker can say about itself, for `lockwire status` and the metrics."""
+        doors = [*self._doors.values(), *self._closing_doors]
+        connections = sum(len(door.listener.links) for door in doors)
+        return {
+            "version": VERSION,
+            "started_at": self._started_at,
+            "uptime_seconds": round(time.time() - self._started_at, 1),
+            "connections": connections,
+            "connections_unauthenticated": self.hub.unauthenticated,
+            "sessions": len(self.registry.sessions),
+            "subscriptions": self.hub.router.subscriptions,
+            "shared_subscriptions": self.hub.router.shared_subscriptions,
+            "retained_messages": len(self.hub.retained),
+            "retained_bytes": self.hub.retained.bytes,
+            "queued_bytes": self.hub.queued_bytes,
+            "routes": len(self.hub.router.routes),
+            "listeners": [
+                {
+                    "name": door.settings.name,
+                    "endpoint": door.endpoint,
+                    "transport": door.settings.transport,
+                    "port": door.port,
+                    "encrypted": door.settings.encrypted,
+                    "client_certificates": door.settings.client_certificates,
+                    "authentication": list(door.settings.authentication),
+                    "accepting": door.listener.accepting,
+                    "connections": len(door.listener.links),
+                }
+                for door in doors
+            ],
+            "counters": self.core.counters.snapshot(),
+            "refusals": dict(self.refusals.total),
+        }
+
+
+def _same_place(current: ListenerSettings, wanted: ListenerSettings) -> bool:
+    """Whether two settings of a listener share its socket."""
+    return (current.transport, current.address, current.port, current.path) == (
+        wanted.transport,
+        wanted.address,
+        wanted.port,
+        wanted.path,
+    )

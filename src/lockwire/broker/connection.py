@@ -1,0 +1,756 @@
+"""One client's connection as MQTT: what it sends is decoded here, judged, and answered.
+
+CONNECT is `connecting`'s, SUBSCRIBE and UNSUBSCRIBE are `subscribing`'s; the rest is here. Where a decision
+is outstanding the connection is parked: its input is kept, reading pauses and nothing overtakes (rule 5).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from lockwire.access.authorizer import ASK
+from lockwire.access.identity import ANONYMOUS_IDENTITY, Identity
+from lockwire.broker.commit import Effect
+from lockwire.broker.connecting import Connecting
+from lockwire.broker.hub import Hub
+from lockwire.broker.link import Link
+from lockwire.broker.listener import Listener
+from lockwire.broker.router import Route
+from lockwire.broker.session import Session
+from lockwire.broker.subscribing import subscribe, unsubscribe
+from lockwire.broker.wheel import Timer
+from lockwire.mqtt import reasons
+from lockwire.mqtt.decoder import Decoder
+from lockwire.mqtt.encoder import (
+    PINGRESP_FRAME,
+    encode_ack,
+    encode_disconnect,
+    puback,
+    pubcomp,
+    pubrec,
+)
+from lockwire.mqtt.errors import MqttError, ProtocolError
+from lockwire.mqtt.message import Message, message_of
+from lockwire.mqtt.packets import (
+    AUTH,
+    DISCONNECT,
+    PINGREQ,
+    PUBACK,
+    PUBCOMP,
+    PUBLISH,
+    PUBREC,
+    PUBREL,
+    SUBSCRIBE,
+    TYPE_NAMES,
+    UNSUBSCRIBE,
+    Ack,
+    Auth,
+    Connect,
+    Disconnect,
+    Packet,
+    Properties,
+    Publish,
+    Subscribe,
+    Unsubscribe,
+    Will,
+)
+from lockwire.mqtt.topics import validate_topic_name
+from lockwire.store import interface
+from lockwire.store.interface import IncomingRecord, Operation, StoreError
+
+if TYPE_CHECKING:
+    from lockwire.tls.session import Session as TlsSession
+
+WAITING: Final = 0
+"""No CONNECT yet."""
+CONNECTING: Final = 1
+OPEN: Final = 2
+CLOSED: Final = 3
+
+GRANTS: Final = 16_384
+"""Topics for which a connection remembers that it may publish, and where to."""
+STRIDE: Final = 256
+"""Packets and deliveries between two looks at the clock."""
+
+
+class Grant:
+    """Where a client's messages of one topic go, and with which QoS and RETAIN it may send them."""
+
+    def __init__(self, route: Route, mask: int) -> None:
+        self.route = route
+        self.mask = mask
+
+
+class _HeldFrame(Effect):
+    """An answer that leaves after the commit of what it states; `otherwise` leaves if that is refused."""
+
+    def __init__(self, connection: Connection, frame: bytes, otherwise: bytes) -> None:
+        self.connection = connection
+        self.frame = frame
+        self.otherwise = otherwise
+
+    def committed(self) -> None:
+        self.connection.release(self.frame)
+
+    def refused(self, error: StoreError) -> None:
+        connection = self.connection
+        if self.otherwise:
+            connection.release(self.otherwise)
+        else:
+            connection.release(b"")
+            connection.end(reasons.IMPLEMENTATION_SPECIFIC_ERROR, f"not kept: {error}")
+
+
+class _RouteAfterCommit(Effect):
+    """A QoS 2 message that is routed once it is kept: routed before, a crash would deliver it twice."""
+
+    def __init__(self, connection: Connection, session: Session, packet: Publish, message: Message) -> None:
+        self.connection = connection
+        self.session = session
+        self.packet_id = packet.packet_id
+        self.message = message
+
+    def committed(self) -> None:
+        session = self.session
+        hub = session.hub
+        operation = Operation(interface.ROUTED_INCOMING, session.number)
+        operation.key = self.packet_id
+        hub.core.committer.stage(operation)
+        count = hub.publish(self.message, self.connection.link)
+        self.connection.release(_received(PUBREC, self.packet_id, count, self.connection.version))
+
+    def refused(self, error: StoreError) -> None:
+        incoming = self.session.incoming
+        if incoming is not None:
+            incoming.discard(self.packet_id)
+        connection = self.connection
+        if connection.version == 5:
+            connection.release(encode_ack(PUBREC, 5, self.packet_id, error.reason))
+        else:
+            connection.release(b"")
+            connection.end(reasons.IMPLEMENTATION_SPECIFIC_ERROR, f"not kept: {error}")
+
+
+class _KeepAlive(Timer):
+    """Ends a connection that was silent for one and a half times its Keep Alive [MQTT5-3.1.2-22]."""
+
+    def __init__(self, connection: Connection, seconds: float) -> None:
+        super().__init__()
+        self.connection: Connection | None = connection
+        self.seconds = seconds
+
+    def fire(self) -> None:
+        connection = self.connection
+        if connection is not None:
+            connection.check_alive(self)
+
+
+class Connection:
+    """One client's connection. `running`: it takes input; it does not while parked, held back or put off."""
+
+    def __init__(self, hub: Hub, listener: Listener) -> None:
+        self.hub = hub
+        self.core = hub.core
+        self.listener = listener
+        self.link: Link = Link(hub.core, listener)
+        self.link.connection = self
+        self.decoder = Decoder(listener.connect_bytes, True)
+        self.state: int = WAITING
+        self.version: int = 0
+        self.client_id: str = ""
+        self.identity: Identity = ANONYMOUS_IDENTITY
+        self.session: Session | None = None
+        self.will: Will | None = None
+        self.connecting: Connecting | None = None
+        self.certificate: bytes | None = None
+        self.connected_at: float = 0.0
+        self.last_received: float = hub.core.now
+        self.keep_alive: int = 0
+        self.problem_information: bool = True
+        self.maximum_packet_size: int = 268_435_460
+        self.session_expiry: int = 0
+        self.authentication_method: str | None = None
+        self.running: bool = True
+        self.wants_input: bool = True
+        self._parked: bool = False
+        self._held_back: bool = False
+        self._put_off: bool = False
+        self._processing: bool = False
+        self._work: int = 0
+        self._answers: int = 0
+        self._grants: dict[bytes, Grant] = {}
+        self._aliases: dict[int, bytes] | None = None
+        self._keep_alive_timer: _KeepAlive | None = None
+        hub.unauthenticated += 1
+
+    # -- input -------------------------------------------------------------------------------------------------------
+
+    def receive(self, data: bytes) -> None:
+        """Takes plaintext from the link."""
+        self.last_received = self.core.now
+        self.decoder.feed(data)
+        if self.running:
+            self._process()
+
+    def receive_all(self, chunks: list[bytes]) -> None:
+        """Takes plaintext in several pieces."""
+        self.last_received = self.core.now
+        decoder = self.decoder
+        for chunk in chunks:
+            decoder.feed(chunk)
+        if self.running:
+            self._process()
+
+    def _process(self) -> None:
+        decoder = self.decoder
+        counters = self.core.counters
+        self._processing = True
+        try:
+            while self.running:
+                packet = decoder.next_packet()
+                if packet is None:
+                    break
+                counters.packets_received += 1
+                if packet.type == PUBLISH:
+                    assert isinstance(packet, Publish)
+                    self._publish(packet)
+                else:
+                    self._take(packet)
+                self._work += 1
+                if self._work > STRIDE:
+                    self._work = 0
+                    if self.core.out_of_time() and decoder.buffered > 0:
+                        self._put_off = True
+                        self._update()
+                        self.core.defer(self.link)
+        except MqttError as error:
+            self._fail(error)
+        self._processing = False
+        if self.state < OPEN and decoder.buffered > self.listener.connect_bytes:
+            self.end(reasons.PACKET_TOO_LARGE, "too much was sent before the client was authenticated")
+
+    def _take(self, packet: Packet) -> None:
+        kind = packet.type
+        if self.state != OPEN:
+            self._take_before_open(packet)
+            return
+        session = self.session
+        assert session is not None
+        if kind == PUBACK:
+            assert isinstance(packet, Ack)
+            session.puback(packet.packet_id)
+        elif kind == PUBREC:
+            assert isinstance(packet, Ack)
+            session.pubrec(packet.packet_id, packet.reason)
+        elif kind == PUBREL:
+            assert isinstance(packet, Ack)
+            self._pubrel(packet.packet_id)
+        elif kind == PUBCOMP:
+            assert isinstance(packet, Ack)
+            session.pubcomp(packet.packet_id)
+        elif kind == PINGREQ:
+            self.link.send(PINGRESP_FRAME)
+        elif kind == SUBSCRIBE:
+            assert isinstance(packet, Subscribe)
+            subscribe(self, packet)
+        elif kind == UNSUBSCRIBE:
+            assert isinstance(packet, Unsubscribe)
+            unsubscribe(self, packet)
+        elif kind == DISCONNECT:
+            assert isinstance(packet, Disconnect)
+            self._disconnect(packet)
+        elif kind == AUTH:
+            assert isinstance(packet, Auth)
+            self._authenticate_again(packet)
+        else:
+            raise ProtocolError(f"{TYPE_NAMES[kind]} is not for clients to send")
+
+    def _take_before_open(self, packet: Packet) -> None:
+        if self.state == WAITING:
+            assert isinstance(packet, Connect)
+            self.state = CONNECTING
+            self.connecting = Connecting(self, packet)
+            self.connecting.start()
+        elif isinstance(packet, Auth) and self.connecting is not None:
+            self.connecting.continue_exchange(packet)
+        elif isinstance(packet, Disconnect):
+            self.will = None
+            self.link.close_now()
+        else:
+            raise ProtocolError(f"{TYPE_NAMES[packet.type]} before the CONNACK")
+
+    # -- parked, held back, put off -----------------------------------------------------------------------------------
+
+    def _update(self) -> None:
+        running = not (self._parked or self._held_back or self._put_off or self.state == CLOSED)
+        if running == self.running:
+            return
+        self.running = running
+        self.wants_input = running
+        if running:
+            self.link.resume_reading()
+        else:
+            self.link.pause_reading()
+
+    def park(self) -> None:
+        """Waits for a decision: input is kept and not looked at."""
+        self._parked = True
+        self._update()
+
+    def unpark(self) -> None:
+        """The decision is there."""
+        if self._parked:
+            self._parked = False
+            self._update()
+            if not self._processing and self.running and self.decoder.buffered > 0:
+                self._put_off = True
+                self._update()
+                self.core.defer(self.link)
+
+    def hold(self) -> bool:
+        """Stops taking input because a subscriber cannot keep up; False if it is stopped so already."""
+        if self._held_back or self.state != OPEN:
+            return False
+        self._held_back = True
+        self._update()
+        return True
+
+    def unhold(self) -> None:
+        """The subscriber has caught up, or its time is over."""
+        if self._held_back:
+            self._held_back = False
+            self._put_off = True
+            self.core.defer(self.link)
+
+    def go_on(self) -> None:
+        """Takes up the input that was put off."""
+        self._put_off = False
+        if not (self._parked or self._held_back or self.state == CLOSED):
+            self.running = True
+            self._process()
+            self.wants_input = self.running
+            if self.running:
+                self.link.resume_reading()
+
+    # -- PUBLISH -------------------------------------------------------------------------------------------------------
+
+    def _publish(self, packet: Publish) -> None:
+        session = self.session
+        if session is None or self.state != OPEN:
+            raise ProtocolError("PUBLISH before the CONNACK")
+        if packet.topic_alias != 0:
+            self._resolve_alias(packet)
+        topic = packet.topic
+        grant = self._grants.get(topic)
+        if grant is None or grant.route.stale:
+            grant = self._grant(topic)
+        flags = packet.flags
+        qos = (flags >> 1) & 3
+        mask = grant.mask
+        if mask == ASK:
+            self._ask(packet, grant)
+            return
+        if not (mask >> (qos + 3 * (flags & 1))) & 1:
+            self._refuse_publish(packet)
+            return
+        self._route(packet, grant.route, session)
+
+    def _route(self, packet: Publish, route: Route, session: Session) -> None:
+        core = self.core
+        flags = packet.flags
+        qos = (flags >> 1) & 3
+        self._work += len(route.deliveries)
+        if qos == 0:
+            core.counters.publish_received_qos0 += 1
+            if flags == 0 and packet.plain and not route.special and packet.topic_alias == 0:
+                self.hub.router.forward(route, packet.frame, session.version_class, self.link)
+                return
+            message = message_of(packet, self.version)
+            message.publisher = session.number
+            if flags & 1:
+                if not self.listener.retain_available:
+                    raise ProtocolError("retained messages are turned off", reasons.RETAIN_NOT_SUPPORTED)
+                self.hub.retained.put(message, True)
+            self.hub.router.publish(route, message, self.link)
+            return
+        message = message_of(packet, self.version)
+        message.publisher = session.number
+        if qos > self.listener.maximum_qos:
+            raise ProtocolError("a higher QoS than the CONNACK allows", reasons.QOS_NOT_SUPPORTED)
+        if qos == 1:
+            core.counters.publish_received_qos1 += 1
+            self._publish_qos1(packet, message, route)
+        else:
+            core.counters.publish_received_qos2 += 1
+            self._publish_qos2(packet, message, route, session)
+
+    def _publish_qos1(self, packet: Publish, message: Message, route: Route) -> None:
+        hub = self.hub
+        committer = self.core.committer
+        before = committer.staged
+        kept = True
+        if packet.flags & 1:
+            kept = self._retain(message)
+        count = hub.router.publish(route, message, self.link)
+        packet_id = packet.packet_id
+        if not kept and self.version == 5:
+            frame = encode_ack(PUBACK, 5, packet_id, reasons.QUOTA_EXCEEDED)
+        elif count == 0 and self.version == 5:
+            frame = encode_ack(PUBACK, 5, packet_id, reasons.NO_MATCHING_SUBSCRIBERS)
+        else:
+            frame = puback(packet_id)
+        if self._answers == 0 and committer.staged == before:
+            self.link.send(frame)
+        else:
+            otherwise = b""
+            if self.version == 5:
+                otherwise = encode_ack(PUBACK, 5, packet_id, reasons.UNSPECIFIED_ERROR)
+            self.answer_after(frame, otherwise)
+
+    def _publish_qos2(self, packet: Publish, message: Message, route: Route, session: Session) -> None:
+        incoming = session.incoming
+        if incoming is None:
+            incoming = set()
+            session.incoming = incoming
+        packet_id = packet.packet_id
+        if packet_id in incoming:
+            self.answer(pubrec(packet_id), b"")
+            return
+        if len(incoming) >= self.listener.receive_maximum:
+            raise ProtocolError(
+                "more than the Receive Maximum unacknowledged", reasons.RECEIVE_MAXIMUM_EXCEEDED
+            )
+        incoming.add(packet_id)
+        committer = self.core.committer
+        before = committer.staged
+        if packet.flags & 1 and not self._retain(message) and self.version == 5:
+            incoming.discard(packet_id)
+            self.answer(encode_ack(PUBREC, 5, packet_id, reasons.QUOTA_EXCEEDED), b"")
+            return
+        if session.durable:
+            operation = Operation(interface.PUT_INCOMING, session.number)
+            operation.incoming = IncomingRecord(packet_id, message)
+            committer.stage(operation)
+            self._count_answer()
+            committer.after(_RouteAfterCommit(self, session, packet, message))
+            return
+        count = self.hub.router.publish(route, message, self.link)
+        frame = _received(PUBREC, packet_id, count, self.version)
+        if self._answers == 0 and committer.staged == before:
+            self.link.send(frame)
+        else:
+            self.answer_after(frame, b"")
+
+    def _pubrel(self, packet_id: int) -> None:
+        session = self.session
+        assert session is not None
+        incoming = session.incoming
+        if incoming is None or packet_id not in incoming:
+            if self.version == 5:
+                self.answer(encode_ack(PUBCOMP, 5, packet_id, reasons.PACKET_IDENTIFIER_NOT_FOUND), b"")
+            else:
+                self.answer(pubcomp(packet_id), b"")
+            return
+        incoming.discard(packet_id)
+        if session.durable:
+            operation = Operation(interface.DROP_INCOMING, session.number)
+            operation.key = packet_id
+            self.core.committer.stage(operation)
+            self.answer_after(pubcomp(packet_id), b"")
+        else:
+            self.answer(pubcomp(packet_id), b"")
+
+    def _retain(self, message: Message) -> bool:
+        if not self.listener.retain_available:
+            raise ProtocolError("retained messages are turned off", reasons.RETAIN_NOT_SUPPORTED)
+        return self.hub.retained.put(message, True)
+
+    def _resolve_alias(self, packet: Publish) -> None:
+        """Sets or uses a Topic Alias of the client [MQTT5-3.3.2-8 to 3.3.2-11]."""
+        alias = packet.topic_alias
+        if alias > self.listener.topic_alias_maximum:
+            raise ProtocolError(f"topic alias {alias} above the maximum", reasons.TOPIC_ALIAS_INVALID)
+        aliases = self._aliases
+        if aliases is None:
+            aliases = {}
+            self._aliases = aliases
+        if packet.topic:
+            aliases[alias] = packet.topic
+            return
+        topic = aliases.get(alias)
+        if topic is None:
+            raise ProtocolError(f"topic alias {alias} stands for no topic", reasons.PROTOCOL_ERROR)
+        packet.topic = topic
+
+    def _grant(self, topic: bytes) -> Grant:
+        """Judges a topic for this client and finds its route; remembered until a change concerns it."""
+        name = validate_topic_name(topic)
+        hub = self.hub
+        if name.count("/") >= hub.topic_levels:
+            raise ProtocolError(f"more than {hub.topic_levels} topic levels", reasons.TOPIC_NAME_INVALID)
+        mask = hub.authorizer.publish_mask(self.identity, self.client_id, topic)
+        grant = Grant(hub.router.route(topic, name), mask)
+        grants = self._grants
+        if len(grants) >= GRANTS:
+            grants.clear()
+        grants[topic] = grant
+        return grant
+
+    def _ask(self, packet: Publish, grant: Grant) -> None:
+        """Has the authorizer decide about this one PUBLISH; the connection waits meanwhile."""
+        asked = _Asked(self, packet, grant)
+        self.park()
+        self.hub.authorizer.decide(
+            self.identity, self.client_id, packet.topic, packet.qos, packet.retain, asked.decided
+        )
+
+    def decided(self, packet: Publish, grant: Grant, allowed: bool) -> None:
+        """The authorizer's answer to `_ask`."""
+        session = self.session
+        if self.state != OPEN or session is None:
+            return
+        try:
+            if allowed:
+                self._route(packet, self.hub.router.route(packet.topic, grant.route.name), session)
+            else:
+                self._refuse_publish(packet)
+        except MqttError as error:
+            self._fail(error)
+        self.unpark()
+
+    def _refuse_publish(self, packet: Publish) -> None:
+        """Not authorized: MQTT 5 says so, MQTT 3 has no way to [MQTT5-3.4.2, MQTT311-3.3.5-2]."""
+        self.core.counters.publish_refused += 1
+        qos = packet.qos
+        topic = packet.topic.decode()
+        self.record("publish", reasons.NOT_AUTHORIZED, f"may not publish to {topic!r} with QoS {qos}")
+        packet_id = packet.packet_id
+        if qos == 0:
+            return
+        kind = PUBACK if qos == 1 else PUBREC
+        if self.version == 5:
+            self.answer(encode_ack(kind, 5, packet_id, reasons.NOT_AUTHORIZED), b"")
+            return
+        session = self.session
+        if qos == 2 and session is not None:
+            if session.incoming is None:
+                session.incoming = set()
+            session.incoming.add(packet_id)
+        self.answer(puback(packet_id) if qos == 1 else pubrec(packet_id), b"")
+
+    # -- answers, at once or after a commit ----------------------------------------------------------------------------
+
+    def answer(self, frame: bytes, otherwise: bytes = b"") -> None:
+        """Sends an answer, behind those that still wait for their commit [MQTT5-4.6.0-2]."""
+        if self._answers == 0:
+            self.link.send(frame)
+        else:
+            self.answer_after(frame, otherwise)
+
+    def answer_after(self, frame: bytes, otherwise: bytes) -> None:
+        """Sends `frame` after the commit of this tick's batch; `otherwise`, if the store refuses it.
+
+        An empty `otherwise` closes the connection instead: the client will try again.
+        """
+        self._count_answer()
+        self.core.committer.after(_HeldFrame(self, frame, otherwise))
+
+    def _count_answer(self) -> None:
+        self._answers += 1
+        if self._answers > self.listener.receive_maximum:
+            if self.version == 5:
+                raise ProtocolError(
+                    "more than the Receive Maximum unacknowledged", reasons.RECEIVE_MAXIMUM_EXCEEDED
+                )
+            self.park()
+
+    def release(self, frame: bytes) -> None:
+        """Sends an answer that has waited."""
+        self._answers -= 1
+        if self.state == OPEN and frame:
+            self.link.send(frame)
+        if self._parked and self.version < 5 and self.connecting is None:
+            self.unpark()
+
+    # -- the queue of the session --------------------------------------------------------------------------------------
+
+    @property
+    def has_backlog(self) -> bool:
+        """Whether the session waits for room in the outbox."""
+        session = self.session
+        return session is not None and session.has_backlog
+
+    def write_backlog(self) -> None:
+        """There is room in the outbox again."""
+        session = self.session
+        if session is not None and session.link is self.link:
+            session.write_backlog()
+
+    # -- AUTH, DISCONNECT and the end ----------------------------------------------------------------------------------
+
+    def _authenticate_again(self, packet: Auth) -> None:
+        """Re-authentication (MQTT 5 section 4.12.1)."""
+        if self.authentication_method is None:
+            raise ProtocolError("AUTH from a client that connected without an Authentication Method")
+        if self.connecting is None:
+            self.connecting = Connecting.again(self)
+        self.connecting.continue_exchange(packet)
+
+    def _disconnect(self, packet: Disconnect) -> None:
+        if packet.reason != reasons.DISCONNECT_WITH_WILL:
+            will = self.will
+            self.will = None
+            if will is not None and self.session is not None and self.hub.registry is not None:
+                self.hub.registry.forget_will(self.session)
+        properties = packet.properties
+        session = self.session
+        if properties is not None and properties.session_expiry_interval >= 0 and session is not None:
+            interval = properties.session_expiry_interval
+            if session.expiry_interval == 0 and interval > 0:
+                raise ProtocolError("a Session Expiry Interval in DISCONNECT where CONNECT had none")
+            registry = self.hub.registry
+            if registry is not None:
+                registry.keep(session, min(interval, self.listener.session_expiry_maximum))
+        self.link.close_now()
+        self._leave()
+
+    def check_alive(self, timer: _KeepAlive) -> None:
+        """Called by the keep-alive timer: was the client silent for too long?"""
+        due = self.last_received + timer.seconds
+        if self.state == CLOSED:
+            return
+        if self.core.now < due or not self.link.reading:
+            self.core.wheel.schedule(timer, max(due, self.core.now + 1.0))
+            return
+        self.core.counters.keep_alive_timeouts += 1
+        self.end(reasons.KEEP_ALIVE_TIMEOUT, f"silent for {timer.seconds:.0f} s")
+
+    def watch_keep_alive(self, keep_alive: int) -> None:
+        """Starts to watch for silence; `keep_alive` in seconds, 0: never."""
+        self.keep_alive = keep_alive
+        if keep_alive > 0:
+            timer = _KeepAlive(self, keep_alive * 1.5)
+            self._keep_alive_timer = timer
+            self.core.wheel.schedule(timer, self.core.now + timer.seconds)
+
+    def _fail(self, error: MqttError) -> None:
+        """Answers a packet that is malformed or breaks the protocol (MQTT 5 section 4.13)."""
+        self.core.counters.protocol_errors += 1
+        if self.state == CLOSED:
+            return
+        if self.state == OPEN:
+            self.end(error.reason, error.detail)
+            return
+        connecting = self.connecting
+        if connecting is None:
+            connecting = Connecting(self, None)
+            self.connecting = connecting
+        connecting.fail(error)
+
+    def end(self, reason: int, detail: str) -> None:
+        """Ends the connection for a reason, and tells an MQTT 5 client [MQTT5-3.14.0-1]."""
+        if self.state == CLOSED:
+            return
+        if reason != reasons.SERVER_SHUTTING_DOWN:
+            self.record("protocol", reason, detail)
+        self.say_goodbye(reason, detail)
+        self.link.close_now()
+
+    def say_goodbye(self, reason: int, detail: str) -> None:
+        """Sends DISCONNECT to an MQTT 5 client that is connected."""
+        if self.state != OPEN or self.version != 5:
+            return
+        properties = Properties()
+        properties.reason_string = detail
+        frame = encode_disconnect(5, reason, properties)
+        if len(frame) > self.maximum_packet_size:
+            frame = encode_disconnect(5, reason)
+        self.link.send(frame)
+
+    def taken_over(self) -> None:
+        """Another connection has this client identifier now [MQTT5-3.1.4-3]."""
+        self.say_goodbye(reasons.SESSION_TAKEN_OVER, "another connection uses this client identifier")
+        self.link.close_now()
+        self._leave()
+
+    def lost(self) -> None:
+        """The network connection is gone."""
+        self._leave()
+
+    def _leave(self) -> None:
+        if self.state == CLOSED:
+            return
+        if self.state != OPEN:
+            self.hub.unauthenticated -= 1
+        self.state = CLOSED
+        self.running = False
+        timer = self._keep_alive_timer
+        if timer is not None:
+            timer.cancel()
+            timer.connection = None
+            self._keep_alive_timer = None
+        if self.connecting is not None:
+            self.connecting.abandoned()
+            self.connecting = None
+        session = self.session
+        self.session = None
+        self._grants = {}
+        registry = self.hub.registry
+        if session is not None and registry is not None:
+            will = self.will
+            self.will = None
+            registry.disconnected(session, self, will)
+
+    # -- what the link reports -----------------------------------------------------------------------------------------
+
+    def handshake_done(self, tls: TlsSession) -> str:
+        """TLS is up. Returns why the connection is refused all the same; empty: it is not."""
+        self.certificate = tls.peer_certificate
+        return ""
+
+    def handshake_ended(self, tls: TlsSession) -> None:
+        """The connection ended before TLS was up."""
+        self.core.counters.handshakes_failed += 1
+        failure = tls.failure
+        detail = failure.summary() if failure is not None else "the peer left during the handshake"
+        self.hub.refusals.record("handshake", self.listener.name, self.link.peer, "", "", "", detail)
+
+    def websocket_failed(self, detail: str) -> None:
+        """The WebSocket layer gave up."""
+        self.record("protocol", reasons.PROTOCOL_ERROR, f"WebSocket: {detail}")
+
+    def refuse_link(self, detail: str) -> None:
+        """The listener does not admit the connection."""
+        self.hub.refusals.record("connection", self.listener.name, self.link.peer, "", "", "", detail)
+
+    def deadline_passed(self, in_handshake: bool) -> None:
+        """The connection did not get to its CONNACK in time."""
+        if in_handshake:
+            return
+        self.record("connect", reasons.MAXIMUM_CONNECT_TIME, "no complete CONNECT in time")
+
+    def record(self, kind: str, reason: int, detail: str) -> None:
+        """Keeps a record of a refusal."""
+        self.hub.refusals.record(
+            kind, self.listener.name, self.link.peer, self.client_id, self.identity.name,
+            reasons.name_of(reason), detail,
+        )  # fmt: skip
+
+
+class _Asked:
+    """A question to the authorizer, and who asked it."""
+
+    def __init__(self, connection: Connection, packet: Publish, grant: Grant) -> None:
+        self._connection = connection
+        self._packet = packet
+        self._grant = grant
+
+    def decided(self, allowed: bool) -> None:
+        self._connection.decided(self._packet, self._grant, allowed)
+
+
+def _received(kind: int, packet_id: int, count: int, version: int) -> bytes:
+    """PUBREC, with No matching subscribers where there were none."""
+    if count == 0 and version == 5:
+        return encode_ack(kind, 5, packet_id, reasons.NO_MATCHING_SUBSCRIBERS)
+    return pubrec(packet_id)

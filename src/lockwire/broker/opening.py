@@ -1,0 +1,101 @@
+"""Opening a listener: its socket and its TLS context, from its settings."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from pathlib import Path
+from typing import Final
+
+from lockwire.config import ListenerSettings
+from lockwire.tls.context import ServerContext
+from lockwire.tls.policy import TlsPolicy
+
+BACKLOG: Final = 4096
+
+
+class ListenError(Exception):
+    """A listener that cannot be opened; the text names it, its address, the cause and what to do."""
+
+
+def open_socket(settings: ListenerSettings) -> tuple[socket.socket, str, int]:
+    """A socket that listens as `settings` say, its address for people, and its port (0 for Unix).
+
+    Raises:
+        ListenError: the address is taken, not this machine's, or not allowed.
+    """
+    if settings.transport == "unix":
+        assert settings.path is not None
+        return _open_unix(settings.name, settings.path), settings.endpoint, 0
+    try:
+        found = socket.getaddrinfo(
+            settings.address, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        family, _, _, _, address = found[0]
+        dual = family == socket.AF_INET6 and address[0] == "::"
+        sock = socket.create_server(
+            (str(address[0]), settings.port), family=family, backlog=BACKLOG, dualstack_ipv6=dual
+        )
+    except OSError as error:
+        raise ListenError(
+            f"listener {settings.name} cannot listen on {settings.endpoint}: {error.strerror or error}; "
+            "choose another port or address, or stop what uses it"
+        ) from error
+    sock.setblocking(False)
+    port = int(sock.getsockname()[1])
+    host = f"[{settings.address}]" if ":" in settings.address else settings.address
+    return sock, f"{settings.transport} {host}:{port}", port
+
+
+def _open_unix(name: str, path: Path) -> socket.socket:
+    """A Unix socket at `path`; a socket that nobody listens on any more is taken out of the way."""
+    try:
+        if path.exists():
+            if not stat.S_ISSOCK(path.stat().st_mode):
+                raise ListenError(f"listener {name}: {path} exists and is no socket; choose another path")
+            with socket.socket(socket.AF_UNIX) as probe:
+                if probe.connect_ex(str(path)) == 0:
+                    raise ListenError(f"listener {name}: another program listens on {path}")
+            path.unlink()
+        sock = socket.socket(socket.AF_UNIX)
+        previous = os.umask(0o117)
+        try:
+            sock.bind(str(path))
+        finally:
+            os.umask(previous)
+        sock.listen(BACKLOG)
+    except OSError as error:
+        raise ListenError(
+            f"listener {name} cannot listen on {path}: {error.strerror or error}; choose another path"
+        ) from error
+    sock.setblocking(False)
+    return sock
+
+
+def context_for(settings: ListenerSettings, current: ServerContext | None) -> ServerContext:
+    """The TLS context of a listener: `current`, its files read again, where the policy is the same.
+
+    Raises:
+        TlsPolicyError, TlsFileError: what is wrong, and in which field or file; `current` stays as it was.
+    """
+    tls = settings.tls
+    policy = TlsPolicy(
+        minimum_version=tls.minimum_version,
+        maximum_version=tls.maximum_version,
+        cipher_suites=tuple(tls.cipher_suites),
+        groups=tuple(tls.groups),
+        alpn=(*tls.alpn, "http/1.1") if settings.has_websocket else tuple(tls.alpn),
+        session_tickets=tls.session_tickets,
+        handshake_timeout=tls.handshake_timeout,
+        client_certificates=settings.client_certificates,
+        maximum_record_size=tls.maximum_record_size,
+    )
+    assert tls.certificate is not None
+    assert tls.key is not None
+    files = (tls.certificate, tls.key, tls.client_ca, tls.crl)
+    if current is not None and current.policy == policy:
+        if (current.certificate, current.key, current.client_ca, current.crl) == files:
+            current.reload()
+            return current
+    return ServerContext(policy, *files)

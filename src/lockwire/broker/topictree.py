@@ -1,0 +1,190 @@
+"""Two trees over topic levels: things kept by topic name, and things kept by topic filter (MQTT 5 section 4.7).
+
+`NameTree` finds, for a filter, all names that match it: the retained messages a new subscription gets, the
+cached routes it touches. `FilterTree` finds, for a name, all filters that match it: the subscriptions of a
+message. Both cost what the matching part of the tree costs, whatever else is in it.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class _NameNode(Generic[T]):
+    def __init__(self) -> None:
+        self.children: dict[str, _NameNode[T]] = {}
+        self.value: T | None = None
+
+
+class NameTree(Generic[T]):
+    """Values by topic name, found by topic filter."""
+
+    def __init__(self) -> None:
+        self._root: _NameNode[T] = _NameNode()
+        self.count: int = 0
+
+    def put(self, topic: str, value: T) -> None:
+        """Keeps `value` for `topic`, in the place of what was there."""
+        node = self._root
+        for level in topic.split("/"):
+            child = node.children.get(level)
+            if child is None:
+                child = _NameNode[T]()
+                node.children[level] = child
+            node = child
+        if node.value is None:
+            self.count += 1
+        node.value = value
+
+    def get(self, topic: str) -> T | None:
+        """The value of `topic`, None where there is none."""
+        node = self._root
+        for level in topic.split("/"):
+            child = node.children.get(level)
+            if child is None:
+                return None
+            node = child
+        return node.value
+
+    def remove(self, topic: str) -> T | None:
+        """Forgets `topic` and the branches that led only to it; returns what was there."""
+        path = [self._root]
+        levels = topic.split("/")
+        for level in levels:
+            child = path[-1].children.get(level)
+            if child is None:
+                return None
+            path.append(child)
+        value = path[-1].value
+        if value is None:
+            return None
+        path[-1].value = None
+        self.count -= 1
+        index = len(levels)
+        while index > 0 and path[index].value is None and not path[index].children:
+            del path[index - 1].children[levels[index - 1]]
+            index -= 1
+        return value
+
+    def matching(self, topic_filter: str) -> list[T]:
+        """All values whose topic the filter matches; wildcards at the front leave `$` topics out [MQTT5-4.7.2-1]."""
+        found: list[T] = []
+        self._collect(self._root, topic_filter.split("/"), 0, found)
+        return found
+
+    def _collect(self, node: _NameNode[T], levels: list[str], index: int, found: list[T]) -> None:
+        if index == len(levels):
+            if node.value is not None:
+                found.append(node.value)
+            return
+        level = levels[index]
+        if level == "#":
+            self._collect_all(node, index == 0, found)
+        elif level == "+":
+            for name, child in node.children.items():
+                if index > 0 or not name.startswith("$"):
+                    self._collect(child, levels, index + 1, found)
+        else:
+            child2 = node.children.get(level)
+            if child2 is not None:
+                self._collect(child2, levels, index + 1, found)
+
+    def _collect_all(self, node: _NameNode[T], first: bool, found: list[T]) -> None:
+        if node.value is not None:
+            found.append(node.value)
+        for name, child in node.children.items():
+            if not first or not name.startswith("$"):
+                self._collect_all(child, False, found)
+
+
+class _FilterNode(Generic[T]):
+    def __init__(self) -> None:
+        self.children: dict[str, _FilterNode[T]] = {}
+        self.value: T | None = None
+
+
+class FilterTree(Generic[T]):
+    """Values by topic filter, found by topic name. A filter without wildcards lies in one table, not in the tree."""
+
+    def __init__(self) -> None:
+        self._exact: dict[str, T] = {}
+        self._root: _FilterNode[T] = _FilterNode()
+
+    def get(self, topic_filter: str) -> T | None:
+        """The value of exactly this filter, None where there is none."""
+        if not _has_wildcard(topic_filter):
+            return self._exact.get(topic_filter)
+        node = self._root
+        for level in topic_filter.split("/"):
+            child = node.children.get(level)
+            if child is None:
+                return None
+            node = child
+        return node.value
+
+    def put(self, topic_filter: str, value: T) -> None:
+        """Keeps `value` for `topic_filter`, in the place of what was there."""
+        if not _has_wildcard(topic_filter):
+            self._exact[topic_filter] = value
+            return
+        node = self._root
+        for level in topic_filter.split("/"):
+            child = node.children.get(level)
+            if child is None:
+                child = _FilterNode[T]()
+                node.children[level] = child
+            node = child
+        node.value = value
+
+    def remove(self, topic_filter: str) -> None:
+        """Forgets `topic_filter` and the branches that led only to it."""
+        if not _has_wildcard(topic_filter):
+            self._exact.pop(topic_filter, None)
+            return
+        path = [self._root]
+        levels = topic_filter.split("/")
+        for level in levels:
+            child = path[-1].children.get(level)
+            if child is None:
+                return
+            path.append(child)
+        path[-1].value = None
+        index = len(levels)
+        while index > 0 and path[index].value is None and not path[index].children:
+            del path[index - 1].children[levels[index - 1]]
+            index -= 1
+
+    def matching(self, topic: str) -> list[T]:
+        """All values whose filter matches the topic name (MQTT 5 section 4.7.1, [MQTT5-4.7.2-1])."""
+        found: list[T] = []
+        exact = self._exact.get(topic)
+        if exact is not None:
+            found.append(exact)
+        if self._root.children:
+            self._collect(self._root, topic.split("/"), 0, found)
+        return found
+
+    def _collect(self, node: _FilterNode[T], levels: list[str], index: int, found: list[T]) -> None:
+        wild = index > 0 or not levels[0].startswith("$")
+        children = node.children
+        if wild:
+            everything = children.get("#")
+            if everything is not None and everything.value is not None:
+                found.append(everything.value)
+        if index == len(levels):
+            if node.value is not None:
+                found.append(node.value)
+            return
+        child = children.get(levels[index])
+        if child is not None:
+            self._collect(child, levels, index + 1, found)
+        if wild:
+            single = children.get("+")
+            if single is not None:
+                self._collect(single, levels, index + 1, found)
+
+
+def _has_wildcard(topic_filter: str) -> bool:
+    return "+" in topic_filter or "#" in topic_filter
