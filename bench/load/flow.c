@@ -10,6 +10,7 @@ enum {
     OPENING = 100,                /* connections being opened at a time */
     READY_SECONDS = 300,
     SETTLE_MS = 200,
+    FLOOR_BYTES = 4 * 1024 * 1024,
     WRITE_OFF_NS = 300000000,     /* without a delivery, what is under way does not hold publishers back */
 };
 
@@ -162,6 +163,7 @@ struct course {
     uint64_t start, last;         /* when it began; when something last arrived */
     uint64_t seen;                /* how much had arrived then */
     double fanout;
+    double prepare_seconds;       /* connecting and subscribing took */
     double written_off;           /* deliveries that are not waited for any more */
 };
 
@@ -189,9 +191,11 @@ static unsigned allowance(struct course *course, uint64_t now)
     double frame = publishers[0].stride;
     double under_way = (double)totals.published * course->fanout - received - course->written_off;
     double most = received / ((double)(now - course->start) * 1e-9 + 0.01) * AHEAD_SECONDS;
-    double floor = (double)options.unread / 16 / frame * options.subscribers + 4.0 * options.subscribers;
+    double floor = (double)options.unread / 16 * options.subscribers;
+    floor = (floor > FLOOR_BYTES ? FLOOR_BYTES : floor) / frame + 4.0 * options.subscribers;
     double ceiling = (double)options.unread / frame * options.subscribers;
-    most = most < floor ? floor : most > ceiling ? ceiling : most;
+    most = most > ceiling ? ceiling : most;
+    most = most < floor ? floor : most;
     if (under_way >= most) {
         if (now - course->last > WRITE_OFF_NS)
             course->written_off += under_way;         /* lost: the final count will tell */
@@ -224,12 +228,13 @@ static bool publish_round(struct course *course, uint64_t now)
 static void run_saturated(struct course *course)
 {
     uint64_t end = course->start + (uint64_t)(options.seconds * 1e9), now;
+    uint64_t limit = options.once ? stream_count : UINT64_MAX;
     publish_hold(false);
     for (unsigned i = 0; i < options.publishers; i++) {
         progress(publishers[i].connection);
         connection_flush(publishers[i].connection);
     }
-    while ((now = now_ns()) < end) {
+    while ((now = now_ns()) < end && totals.published < limit) {
         note_progress(course, now);
         if (options.churn > 0)
             churn_step(now);
@@ -289,7 +294,7 @@ static void drain(struct course *course)
 static void print_result(const struct course *course, double broker_cpu, double own_cpu)
 {
     uint64_t worst, expected = expected_deliveries(&worst);
-    double seconds = (double)(course->last - course->start) * 1e-9;
+    double seconds = arrived() ? (double)(course->last - course->start) * 1e-9 : options.seconds + options.patience;
     double received = (double)totals.received;
     printf("{\"mode\":\"flow\",\"layout\":\"%s\",\"security\":\"%s\",\"version\":%d,\"qos\":%d,\"publishers\":%u,"
            "\"subscribers\":%u,\"payload\":%u,\"streams\":%u,",
@@ -309,9 +314,9 @@ static void print_result(const struct course *course, double broker_cpu, double 
            (unsigned long long)totals.churn_sent, (unsigned long long)totals.churn_answered,
            (unsigned long long)totals.churn_received);
     latency_print("latency_us");
-    printf("\"seconds\":%.3f,\"deliveries_per_s\":%.0f,\"publications_per_s\":%.0f,\"broker_cpu_s\":%.4f,"
+    printf("\"prepare_seconds\":%.3f,\"seconds\":%.3f,\"deliveries_per_s\":%.0f,\"publications_per_s\":%.0f,\"broker_cpu_s\":%.4f,"
            "\"broker_cpu_percent\":%.0f,\"broker_cpu_us_per_delivery\":%.3f,\"load_cpu_percent\":%.0f,",
-           seconds, received / seconds, (double)totals.published / seconds, broker_cpu,
+           course->prepare_seconds, seconds, received / seconds, (double)totals.published / seconds, broker_cpu,
            broker_cpu / seconds * 100, totals.received ? broker_cpu * 1e6 / received : 0.0, own_cpu / seconds * 100);
     printf("\"broker_rss_kb\":%ld,\"broker_pss_kb\":%ld,\"broker_peak_kb\":%ld}\n", broker_memory_kb("status", "VmRSS"),
            broker_memory_kb("smaps_rollup", "Pss"), broker_memory_kb("status", "VmHWM"));
@@ -322,11 +327,13 @@ int run_flow(void)
     events = (struct events){.accepted = accepted, .packet = packet, .progress = progress};
     network_open(true);
     prepare();
+    uint64_t begin = now_ns();
     connect_all();
+    double prepare_seconds = (double)(now_ns() - begin) * 1e-9 - SETTLE_MS * 1e-3;
     memset(&totals, 0, sizeof totals);
     latency_reset();
     double broker_cpu = broker_cpu_seconds(), own_cpu = own_cpu_seconds();
-    struct course course = {.start = now_ns(), .fanout = average_fanout()};
+    struct course course = {.start = now_ns(), .fanout = average_fanout(), .prepare_seconds = prepare_seconds};
     course.last = course.start;
     churn_start(course.start);
     if (options.rate > 0)

@@ -41,6 +41,7 @@ struct options {
     unsigned window;              /* QoS 1 and 2: unacknowledged publications of one publisher */
     double seconds;               /* how long to publish, or to stay idle */
     double rate;                  /* publications a second of all publishers together; 0: as fast as they go */
+    bool once;                    /* publish on every topic once, and stop */
     size_t unread;                /* QoS 0: bytes a subscriber may be behind before publishers wait; 0: any */
     double churn;                 /* subscribe and unsubscribe operations a second */
     unsigned stalled;             /* subscribers that never read */

@@ -25,6 +25,7 @@ static const char usage[] =
     "  --window N  publications of one publisher without acknowledgement, QoS 1 and 2\n"
     "  --rate N    publications a second, latency counted from the due time; 0: as fast as they go\n"
     "  --unread B  QoS 0: publishers wait when subscribers are behind, at most that many bytes each; 0: never\n"
+    "  --once      stop when every topic was published on once, before --seconds have passed\n"
     "  --topics N (topics, scale)  --subscriptions N (mix, scale)  --depth LEVELS (scale)\n"
     "  --churn N   subscribe and unsubscribe operations a second (topics)  --stalled N  subscribers that never read\n"
     "  --patience SECONDS  without a delivery until what is missing counts as lost\n"
@@ -33,7 +34,7 @@ static const char usage[] =
 enum option_id {
     HOST = 256, PORT, PIDS, TLS, CA, CERT, KEY, USERNAME, PASSWORD, VERSION, KEEP_ALIVE, SECONDS, LAYOUT, PUBLISHERS,
     SUBSCRIBERS, QOS, PAYLOAD, WINDOW, RATE, UNREAD, TOPIC_COUNT, SUBSCRIPTIONS, DEPTH, CHURN, STALLED, PATIENCE,
-    CONNECTIONS, CONCURRENCY, RESUME,
+    CONNECTIONS, CONCURRENCY, RESUME, ONCE,
 };
 
 static const struct option long_options[] = {
@@ -44,7 +45,8 @@ static const struct option long_options[] = {
     {"qos", 1, 0, QOS}, {"payload", 1, 0, PAYLOAD}, {"window", 1, 0, WINDOW}, {"rate", 1, 0, RATE},
     {"unread", 1, 0, UNREAD}, {"topics", 1, 0, TOPIC_COUNT}, {"subscriptions", 1, 0, SUBSCRIPTIONS},
     {"depth", 1, 0, DEPTH}, {"churn", 1, 0, CHURN}, {"stalled", 1, 0, STALLED}, {"patience", 1, 0, PATIENCE},
-    {"connections", 1, 0, CONNECTIONS}, {"concurrency", 1, 0, CONCURRENCY}, {"resume", 0, 0, RESUME}, {0, 0, 0, 0},
+    {"connections", 1, 0, CONNECTIONS}, {"concurrency", 1, 0, CONCURRENCY}, {"resume", 0, 0, RESUME},
+    {"once", 0, 0, ONCE}, {0, 0, 0, 0},
 };
 
 static double number(const char *name, double minimum, double maximum)
@@ -120,6 +122,7 @@ static void set_option(int id)
     case CONNECTIONS: options.connections = count("connections", 1, 1000000); break;
     case CONCURRENCY: options.concurrency = count("concurrency", 1, 100000); break;
     case RESUME: options.resume = true; break;
+    case ONCE: options.once = true; break;
     default: fputs(usage, stderr); exit(2);
     }
 }

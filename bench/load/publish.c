@@ -57,7 +57,7 @@ static unsigned window_left(const struct publisher *p)
 bool publisher_may_send(const struct publisher *p)
 {
     const struct connection *c = p->connection;
-    if (held || c->phase != RUNNING || c->slice_left)
+    if (held || c->phase != RUNNING || c->slice_left || (options.once && p->sent == p->streams))
         return false;
     return options.qos ? window_left(p) > 0 : c->writable && c->out_start == c->out_end;
 }
@@ -109,6 +109,8 @@ void publish_slice(struct publisher *p, unsigned limit)
         count = p->frames - p->position;
     if (options.qos && count > window_left(p))
         count = window_left(p);
+    if (options.once && count > p->streams - p->sent)
+        count = (unsigned)(p->streams - p->sent);
     if (count)
         send_frames(p, count, now_ns());
 }
