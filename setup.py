@@ -12,10 +12,15 @@ from pathlib import Path
 from setuptools import setup
 
 COMPILED = [
-    *(f"src/lockwire/mqtt/{name}.py" for name in ("reasons", "errors", "packets", "reader", "properties", "bodies", "decoder", "encoder", "topics")),
+    *(f"src/lockwire/mqtt/{name}.py" for name in (
+        "reasons", "errors", "packets", "reader", "properties", "bodies", "decoder", "encoder", "topics", "message",
+    )),
     "src/lockwire/tls/session.py",
+    "src/lockwire/store/interface.py",
+    "src/lockwire/store/memory.py",
     *(f"src/lockwire/broker/{name}.py" for name in (
-        "frames", "message", "link", "outbox", "connection", "session", "router", "topictree", "wheel", "counters",
+        "counters", "wheel", "commit", "topictree", "core", "listener", "link", "router", "session", "retained",
+        "hub", "registry", "connecting", "subscribing", "connection",
     )),
 ]
 
@@ -28,8 +33,7 @@ def extensions() -> list[object]:
     except ImportError:
         print("lockwire: mypyc is missing, the hot modules will run interpreted", file=sys.stderr)
         return []
-    sources = [path for path in COMPILED if Path(path).exists()]
-    modules = mypycify(["--strict", *sources], opt_level="3", debug_level="0")
+    modules = mypycify(["--strict", *COMPILED], opt_level="3", debug_level="0")
     for module in modules:
         module.optional = True
     return modules
