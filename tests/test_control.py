@@ -34,7 +34,7 @@ async def echo(arguments: Arguments) -> object:
 
 
 async def refuse(arguments: Arguments) -> object:
-    raise ControlError("the name is taken", "Choose another")
+    raise ControlError("the name is taken", "Choose another", bad_input=True)
 
 
 async def fail(arguments: Arguments) -> object:
@@ -84,6 +84,7 @@ class TestCommands:
         with pytest.raises(ControlError) as caught:
             await call(data, "refuse")
         assert (caught.value.message, caught.value.remedy) == ("the name is taken", "Choose another")
+        assert caught.value.bad_input
 
     async def test_an_unknown_command_names_those_known(self, data: DataFolder) -> None:
         with pytest.raises(ControlError, match=r"knows no command 'nonsense'.*echo, fail, hang, refuse"):

@@ -2,7 +2,8 @@
 
 A Unix socket, 0600 in the data folder, for the broker's own user and root only. A request is one line of
 JSON, `{"command": "status", "arguments": {}}`; so is its answer, `{"result": ...}` or
-`{"error": {"message": ..., "remedy": ...}}`. A connection carries any number of requests, one after another.
+`{"error": {"message": ..., "remedy": ..., "bad_input": false}}`. A connection carries any number of
+requests, one after another.
 """
 
 from __future__ import annotations
@@ -46,12 +47,14 @@ class ControlError(Exception):
     Attributes:
         message: what was wrong.
         remedy: what to do about it; may be empty.
+        bad_input: the arguments were at fault, so that the same command can only fail again.
     """
 
-    def __init__(self, message: str, remedy: str = "") -> None:
+    def __init__(self, message: str, remedy: str = "", bad_input: bool = False) -> None:
         super().__init__(f"{message}. {remedy}" if remedy else message)
         self.message = message
         self.remedy = remedy
+        self.bad_input = bad_input
 
 
 class NotRunningError(ControlError):
@@ -208,7 +211,7 @@ class ControlServer:
                 result = await handler(arguments)
             return json.dumps({"result": result}, separators=(",", ":")).encode() + b"\n"
         except ControlError as error:
-            return _error_line(error.message, error.remedy)
+            return _error_line(error.message, error.remedy, error.bad_input)
         except TimeoutError:
             self._report("control command took too long", command=command, seconds=HANDLER_TIMEOUT)
             return _error_line(f"{command} took longer than {HANDLER_TIMEOUT:.0f} s", "See the broker's log")
@@ -306,8 +309,11 @@ def _parse_answer(line: bytes) -> object:
         raise ControlError(
             "the broker's answer is not understood", "Are broker and command the same version?"
         )
-    raise ControlError(str(error.get("message", "refused")), str(error.get("remedy", "")))
+    raise ControlError(
+        str(error.get("message", "refused")), str(error.get("remedy", "")), error.get("bad_input") is True
+    )
 
 
-def _error_line(message: str, remedy: str) -> bytes:
-    return json.dumps({"error": {"message": message, "remedy": remedy}}).encode() + b"\n"
+def _error_line(message: str, remedy: str, bad_input: bool = False) -> bytes:
+    error = {"message": message, "remedy": remedy, "bad_input": bad_input}
+    return json.dumps({"error": error}).encode() + b"\n"

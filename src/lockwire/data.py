@@ -61,7 +61,9 @@ class DataFolder:
         self.path: Final = path.absolute()
         self.ca: Final = self.path / "ca"
         self.server: Final = self.path / "server"
-        self.access: Final = self.path / "access"
+        self.server_certificate: Final = self.server / "server.pem"
+        self.users: Final = self.path / "access" / "users.json"
+        self.rules: Final = self.path / "access" / "rules.json"
         self.configuration: Final = self.path / "lockwire.toml"
         self.control_socket: Final = self.path / "control.sock"
         self.control_record: Final = self.path / "control.path"

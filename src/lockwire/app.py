@@ -1,0 +1,333 @@
+"""Puts the parts together: a broker with its store, authentication, rules, control socket and metrics.
+
+`run` is the life of the process, from settings to the signal that ends it; `serve` the same inside a running
+event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from lockwire import is_compiled
+from lockwire.access.authenticator import Authenticator
+from lockwire.access.authorizer import AllowAll
+from lockwire.access.chain import ChainAuthenticator
+from lockwire.access.checker import PasswordChecker
+from lockwire.access.errors import AccessError
+from lockwire.access.rules import DEFAULT_RULES, Rule, read_rules
+from lockwire.access.users import Users
+from lockwire.broker.broker import Broker, ListenError
+from lockwire.collector import Collector
+from lockwire.commands import Commands
+from lockwire.config import ListenerSettings, Settings, SettingsError
+from lockwire.control import ControlError, ControlServer
+from lockwire.data import DataFolder
+from lockwire.household import Household
+from lockwire.log import configure, get_log
+from lockwire.metrics import MetricsServer
+from lockwire.mqtt import reasons
+from lockwire.pki.errors import PkiError
+from lockwire.store.memory import MemoryStore
+from lockwire.tls.errors import TlsFileError, TlsPolicyError
+from lockwire.version import VERSION
+
+STOP_TIMEOUT: Final = 5.0
+"""Seconds that a clean stop may take."""
+ADDRESS_INTERVAL: Final = 300.0
+"""Seconds between two looks at the host's names and addresses."""
+
+Status = dict[str, object]
+
+_RELOAD_ERRORS: Final = (
+    ListenError,
+    SettingsError,
+    TlsPolicyError,
+    TlsFileError,
+    PkiError,
+    AccessError,
+    OSError,
+)
+
+
+def run(
+    settings: Settings,
+    on_ready: Callable[[Status], None],
+    *,
+    household: Household | None = None,
+    load: Callable[[], Settings] | None = None,
+) -> None:
+    """Serves until SIGTERM or SIGINT, on uvloop where it is installed.
+
+    Args:
+        settings: what to serve.
+        on_ready: called with the status once every listener accepts connections.
+        household: the data folder's content, its lock held by the caller; None: no folder is used.
+        load: reads the settings anew, for SIGHUP and `lockwire reload`.
+
+    Raises:
+        TlsPolicyError, TlsFileError: the TLS settings cannot be used.
+        AccessError: users or rules cannot be read.
+        ListenError, OSError: an address cannot be listened on.
+    """
+    configure(settings.log)
+    raise_file_limit()
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(serve(settings, on_ready, household=household, load=load))
+
+
+async def serve(
+    settings: Settings,
+    on_ready: Callable[[Status], None],
+    *,
+    household: Household | None = None,
+    load: Callable[[], Settings] | None = None,
+) -> None:
+    """As `run`, in the running event loop of the main thread."""
+    application = Application(settings, household, load)
+    with application.signals():
+        await application.start()
+        try:
+            on_ready(application.status())
+            await application.stopping.wait()
+        finally:
+            await application.stop()
+
+
+class Application:
+    """One broker and everything around it; `start`, then `stopping` says when to `stop`."""
+
+    def __init__(
+        self, settings: Settings, household: Household | None, load: Callable[[], Settings] | None
+    ) -> None:
+        self.settings = settings
+        self.stopping = asyncio.Event()
+        self._household = household
+        self._load = load
+        self._log = get_log()
+        # Without a data folder there are no users: a path that cannot exist stands for that.
+        users = Users(Path(os.devnull, "users.json")) if household is None else household.users
+        self._passwords = PasswordChecker(users)
+        self._authorizer = AllowAll()
+        self._broker = Broker(
+            settings,
+            store=MemoryStore(),
+            authenticators=self._authenticator,
+            authorizer=self._authorizer,
+            log=self._log,
+        )
+        self._listening = False
+        self._collector = Collector(lambda: self._broker.core.counters.packets_received)
+        self._metrics: MetricsServer | None = None
+        self._control: ControlServer | None = None
+        self._changing = asyncio.Lock()
+        self._watch: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # -- start and stop
+
+    async def start(self) -> None:
+        """Listens, on everything or, where that fails, on nothing. Raises as `run` says."""
+        try:
+            await self._broker.start()
+            self._listening = True
+            self._metrics = await self._start_metrics(self.settings)
+            if self._household is not None:
+                self._control = ControlServer(self._household.data, self._log.warning)
+                Commands(self._household, self.status, self.reload, self._log).register(self._control)
+                await self._control.start()
+                self._watch = asyncio.create_task(self._watch_addresses())
+        except BaseException:
+            await self.stop()
+            raise
+        for warning in self.settings.warnings():
+            self._log.warning("unsafe listener", warning=warning)
+        self._collector.start()
+
+    async def stop(self) -> None:
+        """Ends everything within `STOP_TIMEOUT`; clients are told (MQTT 5: DISCONNECT 0x8B)."""
+        self._collector.stop()
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._control is not None:
+            await self._control.stop()
+        if self._metrics is not None:
+            await self._metrics.stop()
+        if self._listening:
+            self._listening = False
+            try:
+                async with asyncio.timeout(STOP_TIMEOUT):
+                    await self._broker.stop(reasons.SERVER_SHUTTING_DOWN)
+            except TimeoutError:
+                self._log.warning("clients did not leave in time", seconds=STOP_TIMEOUT)
+            self._log.info("stopped")
+        self._passwords.close()
+
+    @contextlib.contextmanager
+    def signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT stop, a second SIGINT at once; SIGHUP reloads."""
+        loop = asyncio.get_running_loop()
+        handled = {
+            signal.SIGTERM: self._terminate,
+            signal.SIGINT: self._interrupt,
+            signal.SIGHUP: self._hang_up,
+        }
+        for number, handler in handled.items():
+            loop.add_signal_handler(number, handler)
+        try:
+            yield
+        finally:
+            for number in handled:
+                loop.remove_signal_handler(number)
+
+    def _terminate(self) -> None:
+        self._log.info("stopping")
+        self.stopping.set()
+
+    def _interrupt(self) -> None:
+        if self.stopping.is_set():
+            sys.stdout.flush()
+            os._exit(128 + signal.SIGINT)
+        self._terminate()
+
+    def _hang_up(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._reload_for_signal())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # -- parts
+
+    def _authenticator(self, listener: ListenerSettings) -> Authenticator:
+        return ChainAuthenticator(listener.authentication, self._passwords)
+
+    def _rules(self, settings: Settings) -> tuple[Rule, ...]:
+        """Those of the rules file; without a data folder those of a new one, and the same for anonymous."""
+        if self._household is not None:
+            rules = read_rules(self._household.data.rules)
+        else:
+            rules = (*DEFAULT_RULES, Rule("anonymous", ("publish", "subscribe", "receive"), "#"))
+        if settings.sys.readers == "everyone":
+            rules += tuple(Rule(who, ("subscribe", "receive"), "$SYS/#") for who in ("devices", "anonymous"))
+        return rules
+
+    async def _start_metrics(self, settings: Settings) -> MetricsServer | None:
+        if not settings.metrics.enabled:
+            return None
+        server = MetricsServer(settings.metrics.address, settings.metrics.port, self.status)
+        port = await server.start()
+        self._log.info("metrics", address=settings.metrics.address, port=port)
+        return server
+
+    def status(self) -> Status:
+        """The broker's status, and what is known of the process."""
+        own: Status = {
+            "version": VERSION,
+            "compiled": is_compiled(),
+            "pid": os.getpid(),
+        }
+        if self._household is not None:
+            own["data"] = str(self._household.data.path)
+        return own | self._broker.status()
+
+    # -- reload
+
+    async def reload(self) -> Status:
+        """Reads configuration, certificates, keys, users and rules again; drops no connection.
+
+        Gives what an operator should know of it.
+
+        Raises:
+            ControlError: something cannot be used; everything goes on as it was.
+        """
+        async with self._changing:
+            try:
+                return await self._reload()
+            except _RELOAD_ERRORS as error:
+                # Whatever was applied before the failure goes back.
+                with contextlib.suppress(OSError):
+                    configure(self.settings.log)
+                self._log.error("reload failed, everything stays as it was", error=str(error))
+                raise ControlError(
+                    f"nothing was changed: {error}", "Correct it, and run lockwire reload again"
+                ) from error
+
+    async def _reload(self) -> Status:
+        settings = self.settings if self._load is None else await asyncio.to_thread(self._load)
+        report: Status = {"warnings": settings.warnings()}
+        if self._household is not None:
+            self._household.users.reload()
+            report["server_certificate"] = await self._ensure_server_certificate(settings)
+        configure(settings.log)
+        await self._broker.reload(settings)
+        self._broker.rules_changed()
+        await self._replace_metrics(settings)
+        self.settings = settings
+        self._log.info("reloaded")
+        return report
+
+    async def _reload_for_signal(self) -> None:
+        with contextlib.suppress(ControlError):  # it is in the log
+            await self.reload()
+
+    async def _replace_metrics(self, settings: Settings) -> None:
+        if settings.metrics == self.settings.metrics:
+            return
+        fresh = await self._start_metrics(settings)
+        if self._metrics is not None:
+            await self._metrics.stop()
+        self._metrics = fresh
+
+    # -- the server's certificate
+
+    async def _watch_addresses(self) -> None:
+        while True:
+            await asyncio.sleep(ADDRESS_INTERVAL)
+            async with self._changing:
+                try:
+                    if await self._ensure_server_certificate(self.settings):
+                        await self._broker.reload(self.settings)
+                except (PkiError, TlsFileError, OSError) as error:
+                    self._log.error("the server certificate could not be issued anew", error=str(error))
+
+    async def _ensure_server_certificate(self, settings: Settings) -> str | None:
+        """Issues it anew where that is needed and a listener presents it; gives why."""
+        household = self._household
+        if household is None or not uses_own_certificate(settings, household.data):
+            return None
+        reason = await asyncio.to_thread(household.ensure_server_certificate)
+        if reason is not None:
+            self._log.warning("server certificate issued anew", reason=reason)
+        return reason
+
+
+def uses_own_certificate(settings: Settings, data: DataFolder) -> bool:
+    """Whether a listener presents the certificate that the data folder's authority issued."""
+    return any(
+        listener.encrypted and listener.tls.certificate == data.server_certificate
+        for listener in settings.listeners
+    )
+
+
+def raise_file_limit() -> None:
+    """Lets this process open as many files, and so connections, as the system allows it."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop

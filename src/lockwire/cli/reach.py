@@ -1,0 +1,46 @@
+"""How a command gets done: by the running broker, or here under the folder's lock where none runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from lockwire.cli.failures import FAILED, CommandError
+from lockwire.control import ControlClient, NotRunningError
+from lockwire.data import DataFolder, LockedError
+from lockwire.household import Household
+
+Answer = TypeVar("Answer")
+
+
+def ask(
+    data: DataFolder,
+    command: str,
+    arguments: dict[str, object],
+    understand: Callable[[object], Answer],
+    do_it: Callable[[Household], Answer],
+) -> Answer:
+    """Has a command done.
+
+    command, arguments: for the running broker; `understand` makes its answer ours.
+    do_it: the same thing where no broker runs.
+
+    Raises:
+        DataFolderError: the folder was never used.
+        ControlError: the broker refused.
+        CommandError: a process holds the folder but does not answer.
+    """
+    data.require()
+    try:
+        return understand(ControlClient(data).call(command, **arguments))
+    except NotRunningError:
+        pass
+    try:
+        with data.lock():
+            return do_it(Household.open(data))
+    except LockedError as error:
+        raise CommandError(
+            f"{error.message}, which does not answer on its control socket",
+            f"If it is just starting or stopping, try again. {error.remedy}",
+            FAILED,
+        ) from error

@@ -1,0 +1,129 @@
+"""`lockwire up`: from an empty folder to a broker with TLS, an authority and an administrator."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from lockwire import is_compiled
+from lockwire.cli.failures import CommandError
+from lockwire.cli.listening import listeners_of, print_listeners
+from lockwire.cli.options import DataOption, command_line, locate
+from lockwire.config import Settings, load
+from lockwire.data import DataFolder
+from lockwire.household import ADMINISTRATOR, Household
+from lockwire.pki.certificate import alternative_names, common_name_of
+from lockwire.version import VERSION
+
+TLS_PORT: Final = 8883
+WSS_PORT: Final = 9883
+
+
+def up(
+    data: DataOption = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The configuration. Default: lockwire.toml in the data folder, if any."
+        ),
+    ] = None,
+    tls_port: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=0, max=65535, help=f"Port for MQTT over TLS; 0: a free one. Default: {TLS_PORT}."
+        ),
+    ] = None,
+    wss_port: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=0, max=65535, help=f"Port for MQTT over WebSocket over TLS. Default: {WSS_PORT}."
+        ),
+    ] = None,
+) -> None:
+    """Start the broker with TLS, and first make what it needs: authority, certificate, administrator."""
+    from lockwire.app import run, uses_own_certificate
+
+    folder = locate(data)
+    if config is None and folder.configuration.exists():
+        config = folder.configuration
+    reread = _reader(folder, config, tls_port, wss_port)
+    settings = reread()
+    folder.create()
+    with folder.lock():
+        print(f"Lockwire {VERSION} ({'compiled' if is_compiled() else 'interpreted'}), data in {folder.path}")
+        household, password = Household.prepare(folder)
+        if password is not None:
+            print("\nMade a certificate authority and an administrator:")
+            print(f"  user {ADMINISTRATOR}, password {password}")
+            print(
+                "  It is shown only now;",
+                command_line("user", "passwd", ADMINISTRATOR, data=data),
+                "makes a new one.\n",
+            )
+        if uses_own_certificate(settings, folder):
+            reason = household.ensure_server_certificate()
+            if reason is not None:
+                print(f"Issued the server's certificate: {reason}.", flush=True)
+
+        def greet(status: dict[str, object]) -> None:
+            print_listeners(status)
+            _print_files(household, config)
+            _print_first_client(household, status, data)
+            print("\nCtrl-C stops the broker.", flush=True)
+
+        run(settings, greet, household=household, load=reread)
+
+
+def _reader(
+    folder: DataFolder, config: Path | None, tls_port: int | None, wss_port: int | None
+) -> Callable[[], Settings]:
+    base = Settings.for_up(
+        folder.path, TLS_PORT if tls_port is None else tls_port, WSS_PORT if wss_port is None else wss_port
+    )
+
+    def read() -> Settings:
+        if config is None:
+            return base
+        settings = load(config, base)
+        given = "--tls-port" if tls_port is not None else "--wss-port" if wss_port is not None else None
+        if given and [item.name for item in settings.listeners] != [item.name for item in base.listeners]:
+            raise CommandError(
+                f"{given} has no effect: {config} defines the listeners", "Write the port there"
+            )
+        return settings
+
+    return read
+
+
+def _print_files(household: Household, config: Path | None) -> None:
+    data = household.data
+    print(f"Configuration:       {config or f'none ({data.configuration} is read if it exists)'}")
+    print(f"Root certificate:    {household.authority.device_ca}")
+    print(f"  SHA-256            {household.fingerprint()}")
+    if data.server_certificate.exists():
+        certificate = household.server_certificate()
+        names, addresses = alternative_names(certificate)
+        until = f"{certificate.not_valid_after_utc:%Y-%m-%d}"
+        print(f"Server certificate:  {data.server_certificate}, until {until}")
+        print(f"  for                {', '.join(dict.fromkeys([*addresses, *names]))}")
+    print(f"Users and rules:     {data.users}, {data.rules}")
+
+
+def _print_first_client(household: Household, status: dict[str, object], data: Path | None) -> None:
+    listener = next((item for item in listeners_of(status) if item.get("transport") == "tls"), None)
+    if listener is None or not household.data.server_certificate.exists():
+        return
+    number = 1
+    while household.has_device(f"sensor{number}"):
+        number += 1
+    name = f"sensor{number}"
+    host = common_name_of(household.server_certificate().subject) or "localhost"
+    words = ["mosquitto_sub", "-h", host, "-p", str(listener["port"]), "--cafile", f"{name}/ca.pem"]
+    words += ["--cert", f"{name}/{name}.pem", "--key", f"{name}/{name}.key", "-t", "#", "-v"]
+    print("\nConnect a first client:")
+    print(f"  {command_line('device', 'add', name, data=data)}")
+    print(f"  {shlex.join(words)}")

@@ -1,0 +1,141 @@
+"""What is done to a data folder by whoever holds its lock: the running broker, or a command without one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from lockwire.access.passwords import generate_password
+from lockwire.access.rules import DEFAULT_RULES, write_rules
+from lockwire.access.users import Users, make_user
+from lockwire.control import ControlError
+from lockwire.data import DataFolder
+from lockwire.pki import profiles
+from lockwire.pki.authority import Authority
+from lockwire.pki.hosts import host_addresses, host_names
+from lockwire.pki.pem import read_certificate
+from lockwire.pki.server import CERTIFICATE, ensure_server_certificate
+
+ADMINISTRATOR: Final = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a device needs to connect.
+
+    ca: PEM, what it checks the broker with. chain: PEM, its certificate with the intermediate.
+    key: PEM, for a 0600 file. until: the date on which the certificate ends.
+    """
+
+    ca: bytes
+    chain: bytes
+    key: bytes
+    until: str
+
+    def to_answer(self) -> dict[str, str]:
+        """As the control socket carries it."""
+        return {
+            "ca": self.ca.decode("ascii"),
+            "chain": self.chain.decode("ascii"),
+            "key": self.key.decode("ascii"),
+            "until": self.until,
+        }
+
+    @classmethod
+    def from_answer(cls, answer: object) -> Credentials:
+        """The reverse. Raises ControlError where it is something else."""
+        if isinstance(answer, dict):
+            values = [answer.get(name) for name in ("ca", "chain", "key", "until")]
+            if all(isinstance(value, str) for value in values):
+                ca, chain, key, until = map(str, values)
+                return cls(ca.encode("ascii"), chain.encode("ascii"), key.encode("ascii"), until)
+        raise ControlError(
+            "the broker's answer is not understood", "Are broker and command the same version?"
+        )
+
+
+class Household:
+    """The authority, the users and the rules of one data folder."""
+
+    def __init__(self, data: DataFolder, authority: Authority, users: Users) -> None:
+        self.data: Final = data
+        self.authority: Final = authority
+        self.users: Final = users
+
+    @classmethod
+    def open(cls, data: DataFolder) -> Household:
+        """Opens a folder that `lockwire up` filled.
+
+        Raises:
+            PkiError, AccessError: its files are damaged or missing.
+            OSError: they cannot be read.
+        """
+        return cls(data, Authority.open(data.ca), Users(data.users))
+
+    @classmethod
+    def prepare(cls, data: DataFolder) -> tuple[Household, str | None]:
+        """As `open`, and makes what is not there yet: authority, administrator, rules.
+
+        Gives the administrator's password where one was made; nobody can read it again later.
+
+        Raises:
+            PkiError, AccessError: what is there is damaged.
+            OSError: the disk refuses.
+        """
+        authority = Authority.open(data.ca) if data.initialised else Authority.create(data.ca)
+        if not data.rules.exists():
+            write_rules(data.rules, DEFAULT_RULES)
+        household = cls(data, authority, Users(data.users))
+        password = None
+        if len(household.users) == 0:
+            password = generate_password()
+            household.users.add(
+                make_user(ADMINISTRATOR, password, generated=True, administrator=True, with_scram=True)
+            )
+        return household, password
+
+    def ensure_server_certificate(self) -> str | None:
+        """Issues the server's certificate anew where it ends soon or the host's names or addresses changed.
+
+        Gives why, None where the one that is there stays. May wait a second for the system's resolver.
+
+        Raises:
+            PkiError: the files there are not ours.
+            OSError: the disk refuses.
+        """
+        return ensure_server_certificate(self.authority, self.data.server, host_names(), host_addresses())
+
+    def server_certificate(self) -> x509.Certificate:
+        """The certificate that the server presents. Raises PkiError."""
+        return read_certificate(self.data.server / CERTIFICATE, "Start the broker with lockwire up.")
+
+    def fingerprint(self) -> str:
+        """The SHA-256 fingerprint of the root, AA:BB:..., as OpenSSL writes it."""
+        return self.authority.root.fingerprint(hashes.SHA256()).hex(":").upper()
+
+    def add_device(self, name: str, replace: bool = False) -> Credentials:
+        """Issues a client certificate. Raises PkiError for a name that cannot be had, OSError."""
+        issued = self.authority.issue_client(name, replace)
+        return Credentials(
+            self.authority.device_ca.read_bytes(),
+            issued.chain,
+            issued.key,
+            f"{issued.certificate.not_valid_after_utc:%Y-%m-%d}",
+        )
+
+    def has_device(self, name: str) -> bool:
+        """Whether a client certificate was issued for this name."""
+        return self.authority.ledger.latest(profiles.CLIENT.name, name) is not None
+
+    def new_password(self, name: str) -> str:
+        """Gives a user a generated password. Raises UserError where there is no such user, OSError."""
+        password = generate_password()
+        user = self.users.get(name)
+        administrator = user is not None and user.administrator
+        self.users.replace(
+            make_user(name, password, generated=True, administrator=administrator, with_scram=True)
+        )
+        return password
