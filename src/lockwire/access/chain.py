@@ -1,8 +1,8 @@
 """The authenticator of a listener: its methods in their order.
 
     certificate  judges where TLS verified a client certificate; its common name is the identity, and a user
-                 name, if there is one, must be the same. It leaves the decision to `password` where that is on
-                 the list too and the client sent user name and password.
+                 name, if there is one, must be the same. It leaves the decision to `password` where that is
+                 on the list and the client sent user name and password.
     password     judges where there is a user name or a password; the users file decides. A wrong password is
                  refused though a good certificate is there: whoever claims to be somebody must prove it.
     scram        answers MQTT 5 enhanced authentication only (Authentication Method SCRAM-SHA-256).

@@ -52,6 +52,10 @@ DEFAULT_RULES: Final = (
 )
 
 
+# Filters that match the same topics, since no topic is empty.
+_SAME: Final = {"#": "+/#", "/#": "/+/#"}
+
+
 def read_rules(path: Path) -> tuple[Rule, ...]:
     """The rules in a file. Raises AccessFileError with file, line and what was expected; OSError."""
     document = read_document(path, "rules")
@@ -75,10 +79,8 @@ def covers(outer: str, inner: str) -> bool:
     """
     if inner.startswith("$") and outer[:1] in ("+", "#"):
         return False
-    if outer == "+/#":  # every topic has a first level, so this is the same as "#"
-        return True
     outer_levels = outer.split("/")
-    inner_levels = inner.split("/")
+    inner_levels = _SAME.get(inner, inner).split("/")
     for number, level in enumerate(outer_levels):
         if level == "#":
             return True

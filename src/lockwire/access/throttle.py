@@ -30,7 +30,7 @@ class Throttle:
 
     The same failure again counts once: a device with an old password repeats itself and must not lock out
     the others behind its gateway, while someone who guesses never says the same twice. Strikes are forgotten
-    after twice the longest block. The table holds 10,000 origins; the one whose last failure is oldest leaves.
+    after twice the longest block. The table holds 10,000 origins; the longest without a failure leaves.
 
     clock: seconds, monotonic.
     """

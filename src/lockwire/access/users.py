@@ -7,7 +7,7 @@
       "decoy_key": "..."
     }
 
-`scram` is there where the user may log in by SCRAM: an argon2id hash cannot serve as its verifier. `decoy_key`
+`scram` is there where the user may log in by SCRAM: an argon2id hash cannot be its verifier. `decoy_key`
 is what SCRAM invents salts from for users that do not exist. A damaged file is reported and left alone.
 """
 

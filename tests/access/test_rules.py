@@ -1,0 +1,250 @@
+"""What rules allow: the file, the default rules, and the test that one filter covers another."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from lockwire.access.authorizer import (
+    EVERY_PUBLISH,
+    NO_PUBLISH,
+    AllowAll,
+    Authorizer,
+    RuleAuthorizer,
+    publish_bit,
+)
+from lockwire.access.errors import AccessFileError
+from lockwire.access.identity import ANONYMOUS_IDENTITY, Identity
+from lockwire.access.rules import DEFAULT_RULES, Rule, covers, read_rules, write_rules
+from lockwire.mqtt.topics import matches
+
+DEVICE = Identity("pump-7", "certificate")
+USER = Identity("jo", "password")
+ADMINISTRATOR = Identity("admin", "password", administrator=True)
+EVERYONE = [DEVICE, USER, ADMINISTRATOR, ANONYMOUS_IDENTITY]
+
+
+# --- the default rules
+
+
+@pytest.fixture
+def default() -> RuleAuthorizer:
+    return RuleAuthorizer(DEFAULT_RULES)
+
+
+@pytest.mark.parametrize("identity", [DEVICE, USER, ADMINISTRATOR])
+def test_whoever_is_authenticated_uses_every_topic_outside_dollar(
+    default: RuleAuthorizer, identity: Identity
+) -> None:
+    for topic in (b"a", b"a/b/$c", b"/", "süd/\N{SNOWMAN}".encode()):
+        assert default.publish_mask(identity, "c", topic) == EVERY_PUBLISH
+        assert default.may_receive(identity, "c", topic)
+    for topic_filter in ("#", "+", "a/#", "+/$x", "$share/g/#", "$share/g/a/+"):
+        assert default.may_subscribe(identity, "c", topic_filter)
+
+
+@pytest.mark.parametrize("identity", EVERYONE)
+def test_nobody_publishes_to_dollar_topics(default: RuleAuthorizer, identity: Identity) -> None:
+    for topic in (b"$SYS/broker/uptime", b"$SYS", b"$share/g/a", b"$", b"$other/x"):
+        assert default.publish_mask(identity, "c", topic) == NO_PUBLISH
+
+
+def test_only_administrators_see_sys(default: RuleAuthorizer) -> None:
+    for topic_filter in ("$SYS/#", "$SYS", "$SYS/broker/+", "$share/g/$SYS/#"):
+        assert default.may_subscribe(ADMINISTRATOR, "c", topic_filter)
+        assert not default.may_subscribe(DEVICE, "c", topic_filter)
+        assert not default.may_subscribe(USER, "c", topic_filter)
+    assert default.may_receive(ADMINISTRATOR, "c", b"$SYS/broker/uptime")
+    assert not default.may_receive(DEVICE, "c", b"$SYS/broker/uptime")
+
+
+@pytest.mark.parametrize("identity", EVERYONE)
+def test_other_dollar_topics_are_nobodys(default: RuleAuthorizer, identity: Identity) -> None:
+    for topic_filter in ("$other/#", "$", "$SYSTEM/#", "$share/g/$other/x"):
+        assert not default.may_subscribe(identity, "c", topic_filter)
+    assert not default.may_receive(identity, "c", b"$other/x")
+
+
+def test_what_no_rule_allows_is_refused(default: RuleAuthorizer) -> None:
+    for authorizer in (RuleAuthorizer([]), Authorizer()):
+        for identity in EVERYONE:
+            assert authorizer.publish_mask(identity, "c", b"a") == NO_PUBLISH
+            assert not authorizer.may_subscribe(identity, "c", "a")
+            assert not authorizer.may_receive(identity, "c", b"a")
+    assert default.publish_mask(ANONYMOUS_IDENTITY, "c", b"a") == NO_PUBLISH
+    assert not default.may_subscribe(ANONYMOUS_IDENTITY, "c", "a")
+
+
+def test_a_publish_that_is_to_be_asked_about_is_refused_by_default() -> None:
+    answers: list[bool] = []
+    Authorizer().decide(DEVICE, "c", b"a", 0, False, answers.append)
+    assert answers == [False]
+
+
+# --- rules of one's own
+
+
+def test_each_right_is_its_own() -> None:
+    authorizer = RuleAuthorizer(
+        [
+            Rule("devices", ("publish",), "out/#"),
+            Rule("devices", ("subscribe",), "in/+"),
+            Rule("devices", ("receive",), "in/#"),
+            Rule("anonymous", ("publish", "subscribe", "receive"), "public/#"),
+            Rule("administrators", ("publish",), "#"),
+        ]
+    )
+    assert authorizer.publish_mask(DEVICE, "c", b"out/a") == EVERY_PUBLISH
+    assert authorizer.publish_mask(DEVICE, "c", b"in/a") == NO_PUBLISH
+    assert authorizer.publish_mask(ADMINISTRATOR, "c", b"in/a") == EVERY_PUBLISH
+    assert authorizer.may_subscribe(DEVICE, "c", "in/a")
+    assert not authorizer.may_subscribe(DEVICE, "c", "out/a")
+    assert authorizer.may_receive(DEVICE, "c", b"in/a/b")
+    assert not authorizer.may_receive(DEVICE, "c", b"out/a")
+    assert authorizer.may_subscribe(ANONYMOUS_IDENTITY, "c", "public/+")
+    assert not authorizer.may_subscribe(DEVICE, "c", "public/+")
+
+
+def test_a_wider_subscription_than_the_rule_is_refused() -> None:
+    authorizer = RuleAuthorizer([Rule("devices", ("subscribe",), "sensor/+")])
+    assert authorizer.may_subscribe(DEVICE, "c", "sensor/7")
+    assert authorizer.may_subscribe(DEVICE, "c", "sensor/+")
+    assert authorizer.may_subscribe(DEVICE, "c", "$share/g/sensor/+")
+    for topic_filter in ("sensor/#", "sensor", "sensor/+/x", "+/+", "#", "$share/g/sensor/#"):
+        assert not authorizer.may_subscribe(DEVICE, "c", topic_filter)
+
+
+def test_new_rules_count_at_once_and_change_the_revision() -> None:
+    authorizer = RuleAuthorizer([])
+    before = authorizer.revision
+    authorizer.set_rules(DEFAULT_RULES)
+    assert authorizer.revision != before
+    assert authorizer.may_subscribe(DEVICE, "c", "#")
+
+
+def test_a_bare_broker_allows_everything_but_publishing_to_dollar_topics() -> None:
+    authorizer = AllowAll()
+    assert authorizer.publish_mask(ANONYMOUS_IDENTITY, "c", b"a") == EVERY_PUBLISH
+    assert authorizer.publish_mask(ANONYMOUS_IDENTITY, "c", b"$SYS/a") == NO_PUBLISH
+    assert authorizer.may_subscribe(ANONYMOUS_IDENTITY, "c", "$SYS/#")
+    assert authorizer.may_receive(ANONYMOUS_IDENTITY, "c", b"$SYS/a")
+
+
+def test_the_bits_of_a_publish_mask() -> None:
+    bits = [publish_bit(qos, retain) for retain in (False, True) for qos in (0, 1, 2)]
+    assert bits == [1, 2, 4, 8, 16, 32]
+    assert sum(bits) == EVERY_PUBLISH
+
+
+# --- one filter covers another
+
+WORDS = ("a", "b", "", "$a")
+TOPICS = [
+    "/".join(levels)
+    for depth in (1, 2, 3, 4)
+    for levels in itertools.product((*WORDS, "z"), repeat=depth)
+    if levels != ("",)
+]
+"""Every topic of four levels at most over the words that the filters below use, and one that they do not."""
+
+FILTERS = [
+    "/".join((*levels, *rest))
+    for depth in (0, 1, 2, 3)
+    for levels in itertools.product((*WORDS, "+"), repeat=depth)
+    for rest in ((), ("#",))
+    if "".join((*levels, *rest)) or depth > 1
+]
+
+
+def test_a_filter_covers_another_just_where_it_matches_every_topic_of_it() -> None:
+    matched = {one: frozenset(topic for topic in TOPICS if matches(one, topic)) for one in FILTERS}
+    wrong = [
+        (outer, inner)
+        for outer, inner in itertools.product(FILTERS, repeat=2)
+        if covers(outer, inner) != (matched[inner] <= matched[outer])
+    ]
+    assert len(FILTERS) == 310
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "expected"),
+    [
+        ("#", "#", True),
+        ("#", "+/a/#", True),
+        ("#", "$SYS/#", False),
+        ("+/#", "#", True),
+        ("+", "#", False),
+        ("sensor/#", "sensor", True),
+        ("sensor/+", "sensor/#", False),
+        ("sensor/+/#", "sensor/#", False),
+        ("sensor/#", "sensor/+/#", True),
+        ("+/b", "a/b", True),
+        ("a/b", "+/b", False),
+        ("$SYS/#", "$SYS/a/+", True),
+        ("$SYS/#", "#", False),
+        ("+/a", "$SYS/a", False),
+    ],
+)
+def test_coverage_by_example(outer: str, inner: str, expected: bool) -> None:
+    assert covers(outer, inner) is expected
+
+
+# --- the file
+
+
+def test_rules_are_written_readable_and_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "access" / "rules.json"
+    write_rules(path, DEFAULT_RULES)
+    assert read_rules(path) == DEFAULT_RULES
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert json.loads(path.read_text())["rules"][0] == {
+        "who": "devices",
+        "may": ["publish", "subscribe", "receive"],
+        "topics": "#",
+        "note": "Everyone who is authenticated uses every topic that does not begin with $.",
+    }
+    write_rules(path, [])
+    assert read_rules(path) == ()
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ({"may": ["publish"], "topics": "#"}, "'who' is missing"),
+        ({"who": "me", "may": ["publish"], "topics": "#"}, "expected devices, administrators or anonymous"),
+        ({"who": "devices", "topics": "#"}, "'may' is not a list of rights"),
+        ({"who": "devices", "may": [], "topics": "#"}, "'may' is not a list of rights"),
+        ({"who": "devices", "may": ["write"], "topics": "#"}, "'may' is not a list of rights"),
+        ({"who": "devices", "may": [["publish"]], "topics": "#"}, "'may' is not a list of rights"),
+        ({"who": "devices", "may": ["publish"]}, "'topics' is missing"),
+        ({"who": "devices", "may": ["publish"], "topics": "a#"}, "expected a topic filter"),
+        ({"who": "devices", "may": ["subscribe"], "topics": "$share/g/a"}, "shared subscription"),
+        (
+            {"who": "devices", "may": ["publish"], "topics": "$SYS/#"},
+            "publishing to topics that begin with $",
+        ),
+        ({"who": "devices", "may": ["publish"], "topics": "#", "note": 7}, "'note' is not text"),
+        ({"who": "devices", "may": ["publish"], "topics": "#", "deny": True}, "'deny' is not known here"),
+    ],
+)
+def test_a_malformed_rule_is_named_with_its_line(
+    tmp_path: Path, rule: dict[str, object], message: str
+) -> None:
+    path = tmp_path / "rules.json"
+    path.write_text('{"rules": [\n' + json.dumps(rule) + "\n]}")
+    with pytest.raises(AccessFileError) as caught:
+        read_rules(path)
+    assert caught.value.line == 2
+    assert message in str(caught.value)
+
+
+def test_a_file_with_something_else_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rules.json"
+    path.write_text('{"rules": [], "groups": []}')
+    with pytest.raises(AccessFileError, match="'groups' is not known here"):
+        read_rules(path)
