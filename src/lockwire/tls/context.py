@@ -25,7 +25,7 @@ class HandshakeRecorder:
     """Keeps what only `_msg_callback` shows: the certificate of a client, refused or not, and the alert sent.
 
     Handshakes run one at a time on a context's thread, so one recorder serves all of them: whoever drives a
-    handshake calls `clear` before a step and reads after it.
+    handshake reads it after each step and leaves it cleared.
     """
 
     def __init__(self) -> None:

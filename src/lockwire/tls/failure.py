@@ -209,7 +209,7 @@ def _presented(der: bytes, count: int) -> PresentedCertificate:
 
 def alert_in(output: bytes) -> int:
     """The alert in clear at the end of what goes to the peer (RFC 8446 section 5.1), or -1."""
-    if len(output) >= 7 and output[-7] == 21 and output[-4:-2] == b"\x00\x02":
+    if len(output) >= 7 and output[-7] == 21 and output[-6] == 3 and output[-4:-2] == b"\x00\x02":
         return output[-1]
     return -1
 

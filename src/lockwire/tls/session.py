@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from ssl import SSLError, SSLWantReadError
+from sys import intern
 from time import monotonic
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from lockwire.tls.context import ServerContext
 MAXIMUM_HANDSHAKE: Final = 65_536
 _RECORD: Final = 16_384
 _FIRST_BYTES: Final = 16
+_SLICE: Final = 262_144  # what goes through the shared BIO at once: it keeps the size it once had
 
 
 class Session:
@@ -39,6 +41,7 @@ class Session:
         self._incoming: Any = context.incoming
         self._outgoing: Any = context.outgoing
         self._tls: Any = context.connection()
+        self._slice: int = _SLICE if context.record_size == _RECORD else context.record_size
         self._output: bytes = b""
         self._partial: bool = False  # a record is half in
         self._answered: bool = False  # our first flight is out
@@ -95,8 +98,10 @@ class Session:
         """Plaintext to records for the socket. b"" where the connection is not established or has ended."""
         if not self.established or self.failure is not None or not data:
             return b""
+        if len(data) > self._slice:
+            return self._send_slices(data)
         try:
-            self._write(data)
+            self._tls.write(data)
         except SSLError:
             self.closed = True
         output: bytes = self._outgoing.read()
@@ -126,43 +131,42 @@ class Session:
     @property
     def version(self) -> str:
         """The protocol version ("TLSv1.3"), "" before the handshake is complete."""
-        return (self._tls.version() or "") if self.established else ""
+        return (self._tls.version() or "") if self._live() else ""
 
     @property
     def cipher_suite(self) -> str:
         """OpenSSL's name of the cipher suite, "" before the handshake is complete."""
-        cipher = self._tls.cipher() if self.established else None
+        cipher = self._tls.cipher() if self._live() else None
         return str(cipher[0]) if cipher else ""
 
     @property
     def resumed(self) -> bool:
         """Whether the handshake resumed an earlier session."""
-        return bool(self._tls.session_reused) if self.established else False
+        return bool(self._tls.session_reused) if self._live() else False
 
     @property
     def alpn(self) -> str | None:
         """The protocol chosen by ALPN, None where the client offered none of ours."""
-        protocol: str | None = self._tls.selected_alpn_protocol() if self.established else None
+        protocol: str | None = self._tls.selected_alpn_protocol() if self._live() else None
         return protocol
 
     @property
     def peer_certificate(self) -> bytes | None:
         """The client's verified certificate in DER, from the first handshake where this one resumed it."""
-        if not self.established or self._context.established is None:
+        if not self._live() or self._context.established is None:
             return None
         certificate: bytes | None = self._tls.getpeercert(True)
         return certificate
 
-    def _write(self, data: bytes) -> None:
-        record_size: int = self._context.record_size
-        if record_size == _RECORD or len(data) <= record_size:
-            self._tls.write(data)
-            return
+    def _live(self) -> bool:
+        return self.established and self._tls is not None
+
+    def _send_slices(self, data: bytes) -> bytes:
+        output = [self.pending_output()]
         view = memoryview(data)
-        position = 0
-        while position < len(data):
-            self._tls.write(view[position : position + record_size])
-            position += record_size
+        for position in range(0, len(data), self._slice):
+            output.append(self.send(bytes(view[position : position + self._slice])))
+        return b"".join(output)
 
     def _handshake(self, data: bytes) -> bool:
         """One step of the handshake; whether it is complete now."""
@@ -170,13 +174,13 @@ class Session:
         if self._hello is not None and not self._answered:
             self._hello.append(data)
         context = self._context
-        context.recorder.clear()
         try:
             self._tls.do_handshake()
         except SSLWantReadError:
             if self._outgoing.pending:
                 self._answered = True
                 self._output += self._outgoing.read()
+            context.recorder.clear()
             if self._received > MAXIMUM_HANDSHAKE:
                 self._fail_because(failures.TOO_LARGE)
             return False
@@ -184,11 +188,12 @@ class Session:
             self._fail(error)
             return False
         self.established = True
+        context.recorder.clear()
         if self._outgoing.pending:
             self._output += self._outgoing.read()
         hello = self._client_hello()
-        if hello is not None:
-            self.server_name = hello.server_name
+        if hello is not None and hello.server_name is not None:
+            self.server_name = intern(hello.server_name)  # thousands of devices say the same name
         self._hello = None
         if context.established is not None:
             self._tls.context = context.established
