@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import packets
 from tests.support.broker import Broker
 from tests.support.wire import Address, Wire
 
@@ -60,6 +61,12 @@ class Clients:
         wire = await self.open(version)
         await wire.connect(self.name() if client_id is None else client_id, **options)
         return wire
+
+    async def resume(self, client_id: str, version: int = 5, expiry: int = 300, **options: Any) -> Wire:
+        """A connected client that takes up the session of `client_id` and leaves it to be taken up again."""
+        if version == 5:
+            options["values"] = [(packets.SESSION_EXPIRY_INTERVAL, expiry), *options.get("values", ())]
+        return await self(client_id, version, clean=False, **options)
 
     def close(self) -> None:
         """Close every connection."""

@@ -74,6 +74,13 @@ class Wire:
                 raise ClosedError("the server closed the connection") from error
         return packets.parse(head, body, self.version)
 
+    async def read_or_close(self, deadline: float = DEADLINE) -> Packet | None:
+        """The next packet, None when the server closes instead."""
+        try:
+            return await self.read(deadline)
+        except ClosedError:
+            return None
+
     async def expect(self, kind: int, deadline: float = DEADLINE) -> Packet:
         """The next packet, which has to be of this type."""
         received = await self.read(deadline)
