@@ -25,6 +25,7 @@ def status() -> dict[str, object]:
         "uptime": 1.5,
         "listeners": [{"name": "tls", "transport": "tls", "address": "[::]:8883", "connections": 2}],
         "counters": counters.snapshot(),
+        "refusals": {"handshake": 5},
     }
 
 
@@ -55,6 +56,7 @@ async def test_every_number_of_the_status_is_a_sample(port: int) -> None:
     assert samples["lockwire_dropped_total", "outbox_full"] == 3
     assert samples["lockwire_bytes_sent_total",] == 12345
     assert samples["lockwire_sessions",] == 4
+    assert samples["lockwire_refusals_total", "handshake"] == 5
     assert samples["lockwire_uptime",] == 1.5
     assert samples["lockwire_loop_delay_max_ms",] == 0
     assert samples["lockwire_listener_connections", "tls", "tls"] == 2

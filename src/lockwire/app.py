@@ -17,7 +17,7 @@ from typing import Final
 
 from lockwire import is_compiled
 from lockwire.access.authenticator import Authenticator
-from lockwire.access.authorizer import AllowAll
+from lockwire.access.authorizer import RuleAuthorizer
 from lockwire.access.chain import ChainAuthenticator
 from lockwire.access.checker import PasswordChecker
 from lockwire.access.errors import AccessError
@@ -114,7 +114,7 @@ class Application:
         # Without a data folder there are no users: a path that cannot exist stands for that.
         users = Users(Path(os.devnull, "users.json")) if household is None else household.users
         self._passwords = PasswordChecker(users)
-        self._authorizer = AllowAll()
+        self._authorizer = RuleAuthorizer(self._rules(settings))
         self._broker = Broker(
             settings,
             store=MemoryStore(),
@@ -259,14 +259,26 @@ class Application:
 
     async def _reload(self) -> Status:
         settings = self.settings if self._load is None else await asyncio.to_thread(self._load)
+        rules = self._rules(settings)
         report: Status = {"warnings": settings.warnings()}
         if self._household is not None:
             self._household.users.reload()
             report["server_certificate"] = await self._ensure_server_certificate(settings)
         configure(settings.log)
-        await self._broker.reload(settings)
-        self._broker.rules_changed()
-        await self._replace_metrics(settings)
+        changed = settings.metrics != self.settings.metrics
+        metrics = await self._start_metrics(settings) if changed else self._metrics
+        try:
+            await self._broker.reload(settings)
+        except BaseException:
+            if changed and metrics is not None:
+                await metrics.stop()
+            raise
+        if changed and self._metrics is not None:
+            await self._metrics.stop()
+        self._metrics = metrics
+        if rules != self._authorizer.rules:
+            self._authorizer.set_rules(rules)
+            self._broker.rules_changed()
         self.settings = settings
         self._log.info("reloaded")
         return report
@@ -274,14 +286,6 @@ class Application:
     async def _reload_for_signal(self) -> None:
         with contextlib.suppress(ControlError):  # it is in the log
             await self.reload()
-
-    async def _replace_metrics(self, settings: Settings) -> None:
-        if settings.metrics == self.settings.metrics:
-            return
-        fresh = await self._start_metrics(settings)
-        if self._metrics is not None:
-            await self._metrics.stop()
-        self._metrics = fresh
 
     # -- the server's certificate
 

@@ -111,6 +111,11 @@ def families(status: Status) -> Iterator[Metric]:
             yield from _counters(value)
         elif name == "listeners" and isinstance(value, list):
             yield from _listeners(value)
+        elif name == "refusals" and isinstance(value, Mapping):
+            refused = CounterMetricFamily("lockwire_refusals", "What was refused, by kind", labels=["kind"])
+            for kind, count in value.items():
+                refused.add_metric([str(kind)], float(count))
+            yield refused
         elif isinstance(value, (int, float)):
             yield GaugeMetricFamily(f"lockwire_{name}", name.replace("_", " "), value=float(value))
     info = GaugeMetricFamily("lockwire_info", "Version of the broker", labels=["version"])

@@ -29,7 +29,7 @@ class TestTheListenersOfLockwireUp:
             assert listener.authentication == ["certificate", "password"]
             assert listener.tls.certificate == Path("/data/server/server.pem")
             assert listener.tls.key == Path("/data/server/server.key")
-            assert listener.tls.client_ca == Path("/data/ca/ca.pem")
+            assert listener.tls.client_ca == Path("/data/ca/clients.pem")
         assert settings.sys.readers == "administrator"
         assert settings.warnings() == []
 
@@ -47,7 +47,7 @@ class TestTheListenersOfLockwireUp:
     ) -> None:
         text = "[[listener]]\nport = 1\nclient_certificates = 'required'\nauthentication = ['certificate']\n"
         (listener,) = load(write(text), Settings.for_up(Path("/data"))).listeners
-        assert (listener.port, listener.tls.client_ca) == (1, Path("/data/ca/ca.pem"))
+        assert (listener.port, listener.tls.client_ca) == (1, Path("/data/ca/clients.pem"))
 
     def test_never_have_a_files_certificate_with_the_folders_key(self, write: Write) -> None:
         found = problems_of(write("[tls]\ncertificate = 'server.pem'\n"), Settings.for_up(Path("/data")))

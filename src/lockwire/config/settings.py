@@ -279,7 +279,7 @@ class Settings(Section):
         tls = TlsSettings(
             certificate=data / "server" / "server.pem",
             key=data / "server" / "server.key",
-            client_ca=data / "ca" / "ca.pem",
+            client_ca=data / "ca" / "clients.pem",
         )
         return cls(listeners=listeners, tls=tls)
 
