@@ -106,6 +106,14 @@ def test_nothing_is_left_beside_a_new_authority(authority: Authority) -> None:
     ]  # fmt: skip
 
 
+def test_an_authority_may_be_made_in_an_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "ca").mkdir(mode=0o755)
+    authority = Authority.create(tmp_path / "ca")
+    assert stat.S_IMODE(authority.folder.stat().st_mode) == 0o700
+    authority.issue_client("pump-7")
+    assert len(Authority.open(tmp_path / "ca").ledger) == 3
+
+
 def test_an_authority_is_not_made_over_another(authority: Authority) -> None:
     with pytest.raises(AuthorityExistsError) as caught:
         Authority.create(authority.folder)
