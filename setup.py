@@ -20,7 +20,7 @@ COMPILED = [
     "src/lockwire/store/memory.py",
     *(f"src/lockwire/broker/{name}.py" for name in (
         "counters", "wheel", "commit", "topictree", "core", "listener", "link", "router", "session", "retained",
-        "hub", "registry", "connecting", "subscribing", "connection",
+        "hub", "registry", "connecting", "subscribing", "publishing", "connection",
     )),
 ]
 

@@ -86,7 +86,7 @@ class Broker:
     def _write_refusal(self, event: str, fields: dict[str, object]) -> None:
         self._log.warning(event, **fields)
 
-    # -- start, reload, stop -----------------------------------------------------------------------------------------
+    # -- start, reload, stop -----------------------------------------------------------------------
 
     async def start(self) -> None:
         """Reads the store and opens every listener; returns when they accept connections."""
@@ -175,10 +175,12 @@ class Broker:
         self.core.stop()
         self._store.close()
 
-    # -- listeners ---------------------------------------------------------------------------------------------------
+    # -- listeners ---------------------------------------------------------------------------------
 
     def _prepare(self, settings: ListenerSettings, current: Listener | None) -> Listener:
-        """The listener that `settings` describe; its TLS context is the current one where nothing speaks against."""
+        """The listener that `settings` describe; its TLS context is the current one where nothing speaks
+        against.
+        """
         listener = Listener(settings.name, settings.transport)
         limits = settings.limits
         if settings.encrypted:
@@ -235,7 +237,7 @@ class Broker:
         """Name, address for people and port of every open listener."""
         return [(name, door.endpoint, door.port) for name, door in self._doors.items()]
 
-    # -- limits, rules, upkeep ---------------------------------------------------------------------------------------
+    # -- limits, rules, upkeep ---------------------------------------------------------------------
 
     def _apply_limits(self, settings: Settings) -> None:
         limits = settings.limits
@@ -263,7 +265,7 @@ class Broker:
         self._closing_doors = [door for door in self._closing_doors if door.listener.links]
         self._housekeeper = self.core.loop.call_later(10.0, self._keep_house)
 
-    # -- status ------------------------------------------------------------------------------------------------------
+    # -- status ------------------------------------------------------------------------------------
 
     def status(self) -> dict[str, object]:
         """What the broker can say about itself, for `lockwire status` and the metrics."""

@@ -1,4 +1,5 @@
-"""CONNECT until its CONNACK: who is it, may it, and which session does it get (MQTT 5 sections 3.1, 3.2, 4.12).
+"""CONNECT until its CONNACK: who is it, may it, and which session does it get (MQTT 5 sections 3.1, 3.2,
+4.12).
 
 Every step completes by callback, perhaps at once; the connection is parked from CONNECT to CONNACK.
 """
@@ -27,7 +28,6 @@ CONNACK_UNSUPPORTED_VERSION: Final = b"\x20\x02\x00\x01"
 """What a client of an unknown protocol level can read: the CONNACK of MQTT 3 [MQTT311-3.1.2-2]."""
 DEFAULT_RECEIVE_MAXIMUM: Final = 65_535
 LARGEST_PACKET: Final = 268_435_460
-_OPEN: Final = 2
 
 
 class _OpenAfterCommit(Effect):
@@ -70,7 +70,7 @@ class Connecting:
         """The connection is gone; answers that are still to come find nobody."""
         self.connection = None
 
-    # -- CONNECT -----------------------------------------------------------------------------------------------------
+    # -- CONNECT -----------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Looks at the CONNECT itself, then asks who it is."""
@@ -110,11 +110,10 @@ class Connecting:
     def _name(self, connection: Connection, packet: Connect) -> bool:
         """Takes the client identifier, or assigns one (MQTT 5 section 3.1.3.1)."""
         client_id = packet.client_id
-        if packet.version == 3 and not 1 <= len(client_id) <= 23:
-            # MQTT 3.1 allows 1 to 23 characters; longer ones have long been common and hurt nobody.
-            if not client_id:
-                self.refuse(reasons.CLIENT_IDENTIFIER_NOT_VALID, "MQTT 3.1 needs a client identifier")
-                return False
+        # MQTT 3.1 allows 1 to 23 characters; longer ones have long been common and hurt nobody.
+        if packet.version == 3 and not client_id:
+            self.refuse(reasons.CLIENT_IDENTIFIER_NOT_VALID, "MQTT 3.1 needs a client identifier")
+            return False
         if not client_id:
             if packet.version != 5 and not packet.clean_start:
                 self.refuse(
@@ -141,7 +140,7 @@ class Connecting:
             return False
         return True
 
-    # -- enhanced authentication -------------------------------------------------------------------------------------
+    # -- enhanced authentication -------------------------------------------------------------------
 
     def continue_exchange(self, packet: Auth) -> None:
         """An AUTH of the client [MQTT5-4.12.0-3, 4.12.0-5, 4.12.1-1]."""
@@ -205,7 +204,7 @@ class Connecting:
         properties.authentication_data = data if data else None
         return encode_auth(reason, properties)
 
-    # -- the decision --------------------------------------------------------------------------------------------------
+    # -- the decision ------------------------------------------------------------------------------
 
     def _decided(self, decision: Decision) -> None:
         connection = self.connection
@@ -286,10 +285,7 @@ class Connecting:
             keep_alive = listener.keep_alive_maximum if packet.version == 5 else keep_alive
         self._keep_alive = keep_alive
         link.send(self._connack(connection, packet, session, present))
-        connection.state = _OPEN
-        connection.hub.unauthenticated -= 1
-        connection.connected_at = connection.hub.wall_time()
-        connection.connecting = None
+        connection.opened(session)
         connection.authentication_method = self._method
         connection.decoder.maximum_packet_size = listener.packet_size
         link.arm_deadline(0)
@@ -336,7 +332,7 @@ class Connecting:
             properties.authentication_data = self._final_data or None
         return encode_connack(5, present, reasons.SUCCESS, properties)
 
-    # -- refusals ------------------------------------------------------------------------------------------------------
+    # -- refusals ----------------------------------------------------------------------------------
 
     def refuse(self, reason: int, detail: str) -> None:
         """Sends a CONNACK that says no, and closes [MQTT5-3.2.2-7]."""

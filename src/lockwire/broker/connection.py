@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lockwire.access.authorizer import ASK
 from lockwire.access.identity import ANONYMOUS_IDENTITY, Identity
 from lockwire.broker.commit import Effect
 from lockwire.broker.connecting import Connecting
 from lockwire.broker.hub import Hub
 from lockwire.broker.link import Link
 from lockwire.broker.listener import Listener
-from lockwire.broker.router import Route
+from lockwire.broker.publishing import Publishing
 from lockwire.broker.session import Session
 from lockwire.broker.subscribing import subscribe, unsubscribe
 from lockwire.broker.wheel import Timer
@@ -23,14 +22,9 @@ from lockwire.mqtt import reasons
 from lockwire.mqtt.decoder import Decoder
 from lockwire.mqtt.encoder import (
     PINGRESP_FRAME,
-    encode_ack,
     encode_disconnect,
-    puback,
-    pubcomp,
-    pubrec,
 )
 from lockwire.mqtt.errors import MqttError, ProtocolError
-from lockwire.mqtt.message import Message, message_of
 from lockwire.mqtt.packets import (
     AUTH,
     DISCONNECT,
@@ -54,9 +48,7 @@ from lockwire.mqtt.packets import (
     Unsubscribe,
     Will,
 )
-from lockwire.mqtt.topics import validate_topic_name
-from lockwire.store import interface
-from lockwire.store.interface import IncomingRecord, Operation, StoreError
+from lockwire.store.interface import StoreError
 
 if TYPE_CHECKING:
     from lockwire.tls.session import Session as TlsSession
@@ -67,18 +59,8 @@ CONNECTING: Final = 1
 OPEN: Final = 2
 CLOSED: Final = 3
 
-GRANTS: Final = 16_384
-"""Topics for which a connection remembers that it may publish, and where to."""
 STRIDE: Final = 256
 """Packets and deliveries between two looks at the clock."""
-
-
-class Grant:
-    """Where a client's messages of one topic go, and with which QoS and RETAIN it may send them."""
-
-    def __init__(self, route: Route, mask: int) -> None:
-        self.route = route
-        self.mask = mask
 
 
 class _HeldFrame(Effect):
@@ -96,36 +78,6 @@ class _HeldFrame(Effect):
         connection = self.connection
         if self.otherwise:
             connection.release(self.otherwise)
-        else:
-            connection.release(b"")
-            connection.end(reasons.IMPLEMENTATION_SPECIFIC_ERROR, f"not kept: {error}")
-
-
-class _RouteAfterCommit(Effect):
-    """A QoS 2 message that is routed once it is kept: routed before, a crash would deliver it twice."""
-
-    def __init__(self, connection: Connection, session: Session, packet: Publish, message: Message) -> None:
-        self.connection = connection
-        self.session = session
-        self.packet_id = packet.packet_id
-        self.message = message
-
-    def committed(self) -> None:
-        session = self.session
-        hub = session.hub
-        operation = Operation(interface.ROUTED_INCOMING, session.number)
-        operation.key = self.packet_id
-        hub.core.committer.stage(operation)
-        count = hub.publish(self.message, self.connection.link)
-        self.connection.release(_received(PUBREC, self.packet_id, count, self.connection.version))
-
-    def refused(self, error: StoreError) -> None:
-        incoming = self.session.incoming
-        if incoming is not None:
-            incoming.discard(self.packet_id)
-        connection = self.connection
-        if connection.version == 5:
-            connection.release(encode_ack(PUBREC, 5, self.packet_id, error.reason))
         else:
             connection.release(b"")
             connection.end(reasons.IMPLEMENTATION_SPECIFIC_ERROR, f"not kept: {error}")
@@ -162,6 +114,7 @@ class Connection:
         self.session: Session | None = None
         self.will: Will | None = None
         self.connecting: Connecting | None = None
+        self.publishing: Publishing | None = None
         self.certificate: bytes | None = None
         self.connected_at: float = 0.0
         self.last_received: float = hub.core.now
@@ -177,13 +130,11 @@ class Connection:
         self._put_off: bool = False
         self._processing: bool = False
         self._work: int = 0
-        self._answers: int = 0
-        self._grants: dict[bytes, Grant] = {}
-        self._aliases: dict[int, bytes] | None = None
+        self.answers: int = 0
         self._keep_alive_timer: _KeepAlive | None = None
         hub.unauthenticated += 1
 
-    # -- input -------------------------------------------------------------------------------------------------------
+    # -- input -------------------------------------------------------------------------------------
 
     def receive(self, data: bytes) -> None:
         """Takes plaintext from the link."""
@@ -204,6 +155,7 @@ class Connection:
     def _process(self) -> None:
         decoder = self.decoder
         counters = self.core.counters
+        publishing = self.publishing
         self._processing = True
         try:
             while self.running:
@@ -213,7 +165,11 @@ class Connection:
                 counters.packets_received += 1
                 if packet.type == PUBLISH:
                     assert isinstance(packet, Publish)
-                    self._publish(packet)
+                    if publishing is None:
+                        publishing = self.publishing
+                        if publishing is None:
+                            raise ProtocolError("PUBLISH before the CONNACK")
+                    self._work += publishing.take(packet)
                 else:
                     self._take(packet)
                 self._work += 1
@@ -224,7 +180,7 @@ class Connection:
                         self._update()
                         self.core.defer(self.link)
         except MqttError as error:
-            self._fail(error)
+            self.fail(error)
         self._processing = False
         if self.state < OPEN and decoder.buffered > self.listener.connect_bytes:
             self.end(reasons.PACKET_TOO_LARGE, "too much was sent before the client was authenticated")
@@ -244,7 +200,9 @@ class Connection:
             session.pubrec(packet.packet_id, packet.reason)
         elif kind == PUBREL:
             assert isinstance(packet, Ack)
-            self._pubrel(packet.packet_id)
+            publishing = self.publishing
+            assert publishing is not None
+            publishing.pubrel(packet.packet_id)
         elif kind == PUBCOMP:
             assert isinstance(packet, Ack)
             session.pubcomp(packet.packet_id)
@@ -279,7 +237,15 @@ class Connection:
         else:
             raise ProtocolError(f"{TYPE_NAMES[packet.type]} before the CONNACK")
 
-    # -- parked, held back, put off -----------------------------------------------------------------------------------
+    def opened(self, session: Session) -> None:
+        """The CONNACK is on its way: the client's packets are taken from now on."""
+        self.state = OPEN
+        self.hub.unauthenticated -= 1
+        self.connected_at = self.hub.wall_time()
+        self.connecting = None
+        self.publishing = Publishing(self, session)
+
+    # -- parked, held back, put off ----------------------------------------------------------------
 
     def _update(self) -> None:
         running = not (self._parked or self._held_back or self._put_off or self.state == CLOSED)
@@ -332,217 +298,11 @@ class Connection:
             if self.running:
                 self.link.resume_reading()
 
-    # -- PUBLISH -------------------------------------------------------------------------------------------------------
-
-    def _publish(self, packet: Publish) -> None:
-        session = self.session
-        if session is None or self.state != OPEN:
-            raise ProtocolError("PUBLISH before the CONNACK")
-        if packet.topic_alias != 0:
-            self._resolve_alias(packet)
-        topic = packet.topic
-        grant = self._grants.get(topic)
-        if grant is None or grant.route.stale:
-            grant = self._grant(topic)
-        flags = packet.flags
-        qos = (flags >> 1) & 3
-        mask = grant.mask
-        if mask == ASK:
-            self._ask(packet, grant)
-            return
-        if not (mask >> (qos + 3 * (flags & 1))) & 1:
-            self._refuse_publish(packet)
-            return
-        self._route(packet, grant.route, session)
-
-    def _route(self, packet: Publish, route: Route, session: Session) -> None:
-        core = self.core
-        flags = packet.flags
-        qos = (flags >> 1) & 3
-        self._work += len(route.deliveries)
-        if qos == 0:
-            core.counters.publish_received_qos0 += 1
-            if flags == 0 and packet.plain and not route.special and packet.topic_alias == 0:
-                self.hub.router.forward(route, packet.frame, session.version_class, self.link)
-                return
-            message = message_of(packet, self.version)
-            message.publisher = session.number
-            if flags & 1:
-                if not self.listener.retain_available:
-                    raise ProtocolError("retained messages are turned off", reasons.RETAIN_NOT_SUPPORTED)
-                self.hub.retained.put(message, True)
-            self.hub.router.publish(route, message, self.link)
-            return
-        message = message_of(packet, self.version)
-        message.publisher = session.number
-        if qos > self.listener.maximum_qos:
-            raise ProtocolError("a higher QoS than the CONNACK allows", reasons.QOS_NOT_SUPPORTED)
-        if qos == 1:
-            core.counters.publish_received_qos1 += 1
-            self._publish_qos1(packet, message, route)
-        else:
-            core.counters.publish_received_qos2 += 1
-            self._publish_qos2(packet, message, route, session)
-
-    def _publish_qos1(self, packet: Publish, message: Message, route: Route) -> None:
-        hub = self.hub
-        committer = self.core.committer
-        before = committer.staged
-        kept = True
-        if packet.flags & 1:
-            kept = self._retain(message)
-        count = hub.router.publish(route, message, self.link)
-        packet_id = packet.packet_id
-        if not kept and self.version == 5:
-            frame = encode_ack(PUBACK, 5, packet_id, reasons.QUOTA_EXCEEDED)
-        elif count == 0 and self.version == 5:
-            frame = encode_ack(PUBACK, 5, packet_id, reasons.NO_MATCHING_SUBSCRIBERS)
-        else:
-            frame = puback(packet_id)
-        if self._answers == 0 and committer.staged == before:
-            self.link.send(frame)
-        else:
-            otherwise = b""
-            if self.version == 5:
-                otherwise = encode_ack(PUBACK, 5, packet_id, reasons.UNSPECIFIED_ERROR)
-            self.answer_after(frame, otherwise)
-
-    def _publish_qos2(self, packet: Publish, message: Message, route: Route, session: Session) -> None:
-        incoming = session.incoming
-        if incoming is None:
-            incoming = set()
-            session.incoming = incoming
-        packet_id = packet.packet_id
-        if packet_id in incoming:
-            self.answer(pubrec(packet_id), b"")
-            return
-        if len(incoming) >= self.listener.receive_maximum:
-            raise ProtocolError(
-                "more than the Receive Maximum unacknowledged", reasons.RECEIVE_MAXIMUM_EXCEEDED
-            )
-        incoming.add(packet_id)
-        committer = self.core.committer
-        before = committer.staged
-        if packet.flags & 1 and not self._retain(message) and self.version == 5:
-            incoming.discard(packet_id)
-            self.answer(encode_ack(PUBREC, 5, packet_id, reasons.QUOTA_EXCEEDED), b"")
-            return
-        if session.durable:
-            operation = Operation(interface.PUT_INCOMING, session.number)
-            operation.incoming = IncomingRecord(packet_id, message)
-            committer.stage(operation)
-            self._count_answer()
-            committer.after(_RouteAfterCommit(self, session, packet, message))
-            return
-        count = self.hub.router.publish(route, message, self.link)
-        frame = _received(PUBREC, packet_id, count, self.version)
-        if self._answers == 0 and committer.staged == before:
-            self.link.send(frame)
-        else:
-            self.answer_after(frame, b"")
-
-    def _pubrel(self, packet_id: int) -> None:
-        session = self.session
-        assert session is not None
-        incoming = session.incoming
-        if incoming is None or packet_id not in incoming:
-            if self.version == 5:
-                self.answer(encode_ack(PUBCOMP, 5, packet_id, reasons.PACKET_IDENTIFIER_NOT_FOUND), b"")
-            else:
-                self.answer(pubcomp(packet_id), b"")
-            return
-        incoming.discard(packet_id)
-        if session.durable:
-            operation = Operation(interface.DROP_INCOMING, session.number)
-            operation.key = packet_id
-            self.core.committer.stage(operation)
-            self.answer_after(pubcomp(packet_id), b"")
-        else:
-            self.answer(pubcomp(packet_id), b"")
-
-    def _retain(self, message: Message) -> bool:
-        if not self.listener.retain_available:
-            raise ProtocolError("retained messages are turned off", reasons.RETAIN_NOT_SUPPORTED)
-        return self.hub.retained.put(message, True)
-
-    def _resolve_alias(self, packet: Publish) -> None:
-        """Sets or uses a Topic Alias of the client [MQTT5-3.3.2-8 to 3.3.2-11]."""
-        alias = packet.topic_alias
-        if alias > self.listener.topic_alias_maximum:
-            raise ProtocolError(f"topic alias {alias} above the maximum", reasons.TOPIC_ALIAS_INVALID)
-        aliases = self._aliases
-        if aliases is None:
-            aliases = {}
-            self._aliases = aliases
-        if packet.topic:
-            aliases[alias] = packet.topic
-            return
-        topic = aliases.get(alias)
-        if topic is None:
-            raise ProtocolError(f"topic alias {alias} stands for no topic", reasons.PROTOCOL_ERROR)
-        packet.topic = topic
-
-    def _grant(self, topic: bytes) -> Grant:
-        """Judges a topic for this client and finds its route; remembered until a change concerns it."""
-        name = validate_topic_name(topic)
-        hub = self.hub
-        if name.count("/") >= hub.topic_levels:
-            raise ProtocolError(f"more than {hub.topic_levels} topic levels", reasons.TOPIC_NAME_INVALID)
-        mask = hub.authorizer.publish_mask(self.identity, self.client_id, topic)
-        grant = Grant(hub.router.route(topic, name), mask)
-        grants = self._grants
-        if len(grants) >= GRANTS:
-            grants.clear()
-        grants[topic] = grant
-        return grant
-
-    def _ask(self, packet: Publish, grant: Grant) -> None:
-        """Has the authorizer decide about this one PUBLISH; the connection waits meanwhile."""
-        asked = _Asked(self, packet, grant)
-        self.park()
-        self.hub.authorizer.decide(
-            self.identity, self.client_id, packet.topic, packet.qos, packet.retain, asked.decided
-        )
-
-    def decided(self, packet: Publish, grant: Grant, allowed: bool) -> None:
-        """The authorizer's answer to `_ask`."""
-        session = self.session
-        if self.state != OPEN or session is None:
-            return
-        try:
-            if allowed:
-                self._route(packet, self.hub.router.route(packet.topic, grant.route.name), session)
-            else:
-                self._refuse_publish(packet)
-        except MqttError as error:
-            self._fail(error)
-        self.unpark()
-
-    def _refuse_publish(self, packet: Publish) -> None:
-        """Not authorized: MQTT 5 says so, MQTT 3 has no way to [MQTT5-3.4.2, MQTT311-3.3.5-2]."""
-        self.core.counters.publish_refused += 1
-        qos = packet.qos
-        topic = packet.topic.decode()
-        self.record("publish", reasons.NOT_AUTHORIZED, f"may not publish to {topic!r} with QoS {qos}")
-        packet_id = packet.packet_id
-        if qos == 0:
-            return
-        kind = PUBACK if qos == 1 else PUBREC
-        if self.version == 5:
-            self.answer(encode_ack(kind, 5, packet_id, reasons.NOT_AUTHORIZED), b"")
-            return
-        session = self.session
-        if qos == 2 and session is not None:
-            if session.incoming is None:
-                session.incoming = set()
-            session.incoming.add(packet_id)
-        self.answer(puback(packet_id) if qos == 1 else pubrec(packet_id), b"")
-
-    # -- answers, at once or after a commit ----------------------------------------------------------------------------
+    # -- answers, at once or after a commit --------------------------------------------------------
 
     def answer(self, frame: bytes, otherwise: bytes = b"") -> None:
         """Sends an answer, behind those that still wait for their commit [MQTT5-4.6.0-2]."""
-        if self._answers == 0:
+        if self.answers == 0:
             self.link.send(frame)
         else:
             self.answer_after(frame, otherwise)
@@ -552,12 +312,13 @@ class Connection:
 
         An empty `otherwise` closes the connection instead: the client will try again.
         """
-        self._count_answer()
+        self.count_answer()
         self.core.committer.after(_HeldFrame(self, frame, otherwise))
 
-    def _count_answer(self) -> None:
-        self._answers += 1
-        if self._answers > self.listener.receive_maximum:
+    def count_answer(self) -> None:
+        """Counts an answer that waits; more than the Receive Maximum of them are too many."""
+        self.answers += 1
+        if self.answers > self.listener.receive_maximum:
             if self.version == 5:
                 raise ProtocolError(
                     "more than the Receive Maximum unacknowledged", reasons.RECEIVE_MAXIMUM_EXCEEDED
@@ -566,13 +327,13 @@ class Connection:
 
     def release(self, frame: bytes) -> None:
         """Sends an answer that has waited."""
-        self._answers -= 1
+        self.answers -= 1
         if self.state == OPEN and frame:
             self.link.send(frame)
         if self._parked and self.version < 5 and self.connecting is None:
             self.unpark()
 
-    # -- the queue of the session --------------------------------------------------------------------------------------
+    # -- the queue of the session ------------------------------------------------------------------
 
     @property
     def has_backlog(self) -> bool:
@@ -586,7 +347,7 @@ class Connection:
         if session is not None and session.link is self.link:
             session.write_backlog()
 
-    # -- AUTH, DISCONNECT and the end ----------------------------------------------------------------------------------
+    # -- AUTH, DISCONNECT and the end --------------------------------------------------------------
 
     def _authenticate_again(self, packet: Auth) -> None:
         """Re-authentication (MQTT 5 section 4.12.1)."""
@@ -633,7 +394,7 @@ class Connection:
             self._keep_alive_timer = timer
             self.core.wheel.schedule(timer, self.core.now + timer.seconds)
 
-    def _fail(self, error: MqttError) -> None:
+    def fail(self, error: MqttError) -> None:
         """Answers a packet that is malformed or breaks the protocol (MQTT 5 section 4.13)."""
         self.core.counters.protocol_errors += 1
         if self.state == CLOSED:
@@ -694,14 +455,14 @@ class Connection:
             self.connecting = None
         session = self.session
         self.session = None
-        self._grants = {}
+        self.publishing = None
         registry = self.hub.registry
         if session is not None and registry is not None:
             will = self.will
             self.will = None
             registry.disconnected(session, self, will)
 
-    # -- what the link reports -----------------------------------------------------------------------------------------
+    # -- what the link reports ---------------------------------------------------------------------
 
     def handshake_done(self, tls: TlsSession) -> str:
         """TLS is up. Returns why the connection is refused all the same; empty: it is not."""
@@ -735,22 +496,3 @@ class Connection:
             kind, self.listener.name, self.link.peer, self.client_id, self.identity.name,
             reasons.name_of(reason), detail,
         )  # fmt: skip
-
-
-class _Asked:
-    """A question to the authorizer, and who asked it."""
-
-    def __init__(self, connection: Connection, packet: Publish, grant: Grant) -> None:
-        self._connection = connection
-        self._packet = packet
-        self._grant = grant
-
-    def decided(self, allowed: bool) -> None:
-        self._connection.decided(self._packet, self._grant, allowed)
-
-
-def _received(kind: int, packet_id: int, count: int, version: int) -> bytes:
-    """PUBREC, with No matching subscribers where there were none."""
-    if count == 0 and version == 5:
-        return encode_ack(kind, 5, packet_id, reasons.NO_MATCHING_SUBSCRIBERS)
-    return pubrec(packet_id)

@@ -1,4 +1,5 @@
-"""What all connections of one event loop share: the clock, the tick and its one flush (DESIGN.md, rules 1, 5, 10).
+"""What all connections of one event loop share: the clock, the tick and its one flush (DESIGN.md, rules 1,
+5, 10).
 
 A tick is what one round of the event loop brings in. While it lasts, connections decode, route and append to
 outboxes. The flush that ends it commits what must be kept and then writes once for every connection that has
@@ -25,7 +26,9 @@ TICK_BUDGET: Final = 0.010
 
 
 class Core:
-    """The heart of one broker: one instance an event loop. `now` is the loop's time at the start of the tick."""
+    """The heart of one broker: one instance an event loop. `now` is the loop's time at the start of the
+    tick.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, store: Store, handshake_budget: float) -> None:
         self.loop = loop
@@ -44,7 +47,7 @@ class Core:
         self._beat_due: float = 0.0
         self.stopped: bool = False
 
-    # -- the tick ----------------------------------------------------------------------------------------------
+    # -- the tick ----------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """Called with every event: opens a tick unless one is open."""
@@ -91,7 +94,7 @@ class Core:
             count -= 1
             self._deferred.popleft().go_on()
 
-    # -- handshakes are admitted by the time they take -----------------------------------------------------------
+    # -- handshakes are admitted by the time they take ---------------------------------------------
 
     def may_handshake(self) -> bool:
         """Whether this tick has time for another step of a TLS handshake (rule 10)."""
@@ -111,7 +114,7 @@ class Core:
         while self._handshakes and self._handshake_spent < self.handshake_budget:
             self._handshakes.popleft().go_on_handshake()
 
-    # -- the wheel -----------------------------------------------------------------------------------------------
+    # -- the wheel ---------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Starts the beat that turns the wheel."""

@@ -82,7 +82,7 @@ class Link:
         self._patience: _Patience | None = None
         self._waiters: list[Link] = []
 
-    # -- the transport's calls -----------------------------------------------------------------------------------
+    # -- the transport's calls ---------------------------------------------------------------------
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
@@ -172,7 +172,7 @@ class Link:
         else:
             self.relieved()
 
-    # -- TLS and WebSocket on the way in ---------------------------------------------------------------------------
+    # -- TLS and WebSocket on the way in -----------------------------------------------------------
 
     def _shake_hands(self, tls: TlsSession, data: bytes) -> None:
         started = time.perf_counter()
@@ -254,7 +254,7 @@ class Link:
         if connection is not None and not self.closing:
             connection.go_on()
 
-    # -- reading, paused and resumed ---------------------------------------------------------------------------------
+    # -- reading, paused and resumed ---------------------------------------------------------------
 
     def pause_reading(self) -> None:
         """Stops taking input from the socket."""
@@ -268,7 +268,7 @@ class Link:
             self.reading = True
             self.transport.resume_reading()
 
-    # -- the outbox ----------------------------------------------------------------------------------------------
+    # -- the outbox --------------------------------------------------------------------------------
 
     def send(self, data: bytes) -> None:
         """Appends to the outbox; it leaves with the tick's flush."""
@@ -347,7 +347,7 @@ class Link:
         tls = self.tls
         self._write_through(data if tls is None else tls.send(data))
 
-    # -- slow readers ------------------------------------------------------------------------------------------------
+    # -- slow readers ------------------------------------------------------------------------------
 
     def crowded(self, publisher: Link | None) -> bool:
         """Called when the outbox has passed `BACKLOG`: writes early, or holds `publisher` back.
@@ -403,7 +403,7 @@ class Link:
                 if connection is not None:
                     connection.unhold()
 
-    # -- the end -----------------------------------------------------------------------------------------------------
+    # -- the end -----------------------------------------------------------------------------------
 
     def arm_deadline(self, seconds: float) -> None:
         """Gives the connection this long to get further; 0: as long as it likes."""

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 
 
 class Listener:
-    """What a listener's connections need to know, copied out of the settings: the hot path reads plain attributes.
+    """What a listener's connections need to know, copied out of the settings: the hot path reads plain
+    attributes.
 
-    Sizes are bytes, times seconds. `context` is None without TLS. A reload puts another `context` in its place;
+    Sizes are bytes, times seconds. `context` is None without TLS. A reload puts another `context` in its
+    place;
     connections that are up keep theirs.
     """
 
@@ -71,9 +73,9 @@ class Listener:
         """Why a connection from `address` is refused; empty: it is not."""
         if self.connections and len(self.links) >= self.connections:
             return "too many connections on this listener"
-        if address and self.connections_per_address:
-            if self.addresses.get(address, 0) >= self.connections_per_address:
-                return "too many connections from this address"
+        most = self.connections_per_address
+        if address and most and self.addresses.get(address, 0) >= most:
+            return "too many connections from this address"
         return ""
 
     def enter(self, link: Link, address: str) -> None:

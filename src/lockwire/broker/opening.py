@@ -94,8 +94,9 @@ def context_for(settings: ListenerSettings, current: ServerContext | None) -> Se
     assert tls.certificate is not None
     assert tls.key is not None
     files = (tls.certificate, tls.key, tls.client_ca, tls.crl)
-    if current is not None and current.policy == policy:
-        if (current.certificate, current.key, current.client_ca, current.crl) == files:
-            current.reload()
-            return current
+    if current is None or current.policy != policy:
+        return ServerContext(policy, *files)
+    if (current.certificate, current.key, current.client_ca, current.crl) == files:
+        current.reload()
+        return current
     return ServerContext(policy, *files)

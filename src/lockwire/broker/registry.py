@@ -84,7 +84,7 @@ class Registry:
         self._wills: dict[int, _WillDue] = {}
         self._number: int = 0
 
-    # -- opening ---------------------------------------------------------------------------------------------------
+    # -- opening -----------------------------------------------------------------------------------
 
     def refuses(self, client_id: str, identity: Identity) -> bool:
         """Whether the session of this client identifier belongs to somebody else."""
@@ -179,7 +179,7 @@ class Registry:
         operation.subscription = record
         self.hub.core.committer.stage(operation)
 
-    # -- ending ----------------------------------------------------------------------------------------------------
+    # -- ending ------------------------------------------------------------------------------------
 
     def disconnected(self, session: Session, connection: Connection, will: Will | None) -> None:
         """The session's connection is gone; `will` is None where the client took it back (DISCONNECT)."""
@@ -208,7 +208,9 @@ class Registry:
             self._stage_session(session)
 
     def end(self, session: Session) -> None:
-        """Ends a session: its subscriptions, its messages, and its will if that still waits [MQTT5-3.1.3-9]."""
+        """Ends a session: its subscriptions, its messages, and its will if that still waits
+        [MQTT5-3.1.3-9].
+        """
         if session.number in self._wills:
             self.publish_will(session)
         end = self._ends.pop(session.number, None)
@@ -226,7 +228,7 @@ class Registry:
             self.hub.core.committer.stage(Operation(interface.DROP_SESSION, session.number))
             session.durable = False
 
-    # -- wills -------------------------------------------------------------------------------------------------------
+    # -- wills -------------------------------------------------------------------------------------
 
     def stage_will(self, session: Session, will: Will, due: float) -> None:
         """Stages a will, so that it is published even if the broker ends before its client does."""
@@ -264,7 +266,7 @@ class Registry:
             message.expires_at = hub.wall_time() + will.message_expiry_interval
         hub.publish(message, None)
 
-    # -- recovery ----------------------------------------------------------------------------------------------------
+    # -- recovery ----------------------------------------------------------------------------------
 
     def restore(self, recovered: Recovered) -> None:
         """Takes over what the store kept. Wills of clients that were connected count from now."""

@@ -25,7 +25,9 @@ _SUBSCRIPTION_IDENTIFIER: Final = b"\x0b"
 
 
 class Subscription:
-    """One subscription of a session. `topic_filter` is as subscribed, with $share; `share` "" where not shared."""
+    """One subscription of a session. `topic_filter` is as subscribed, with $share; `share` "" where not
+    shared.
+    """
 
     def __init__(self, session: Session, topic_filter: str, qos: int, identifier: int) -> None:
         self.session = session
@@ -39,7 +41,8 @@ class Subscription:
 
 
 class Delivery:
-    """How a session gets the messages of one topic: the sum of its subscriptions that match it [MQTT5-3.3.4-2].
+    """How a session gets the messages of one topic: the sum of its subscriptions that match it
+    [MQTT5-3.3.4-2].
 
     `identifiers` are encoded properties. `own` is what holds for messages that the session itself published,
     where No Local makes a difference; `silent` means that it gets none of those.
@@ -56,7 +59,9 @@ class Delivery:
 
 
 class ShareGroup:
-    """The members of one shared subscription; each message goes to one of them, in turn (MQTT 5 section 4.8.2)."""
+    """The members of one shared subscription; each message goes to one of them, in turn (MQTT 5 section
+    4.8.2).
+    """
 
     def __init__(self) -> None:
         self.members: list[Subscription] = []
@@ -64,7 +69,9 @@ class ShareGroup:
         self.turn: int = 0
 
     def next_delivery(self) -> Delivery | None:
-        """The next member in turn that is connected and has room; else the next that will keep the message."""
+        """The next member in turn that is connected and has room; else the next that will keep the
+        message.
+        """
         deliveries = self.deliveries
         count = len(deliveries)
         kept: Delivery | None = None
@@ -131,10 +138,12 @@ class Router:
         self._order: deque[bytes] = deque()
         self._references: int = 0
 
-    # -- subscriptions -----------------------------------------------------------------------------------------
+    # -- subscriptions -----------------------------------------------------------------------------
 
     def subscribe(self, subscription: Subscription, topic_filter: str) -> bool:
-        """Adds a subscription to `topic_filter` (without $share); returns whether the session had none there."""
+        """Adds a subscription to `topic_filter` (without $share); returns whether the session had none
+        there.
+        """
         subscribers = self._filters.get(topic_filter)
         if subscribers is None:
             subscribers = Subscribers()
@@ -180,7 +189,7 @@ class Router:
             self._filters.remove(topic_filter)
         return found
 
-    # -- routes ----------------------------------------------------------------------------------------------------
+    # -- routes ------------------------------------------------------------------------------------
 
     def route(self, topic: bytes, name: str) -> Route:
         """The route of a valid topic name, given as it is on the wire and decoded."""
@@ -246,7 +255,7 @@ class Router:
                     route.special = True
         return route
 
-    # -- messages --------------------------------------------------------------------------------------------------
+    # -- messages ----------------------------------------------------------------------------------
 
     def forward(self, route: Route, frame: bytes, version: int, publisher: Link) -> None:
         """Delivers a QoS 0 PUBLISH whose frame can leave as it came, to all who want it just so (rule 2).

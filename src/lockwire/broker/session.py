@@ -92,7 +92,7 @@ class Session:
         self._packet_id: int = 0
         self._sequence: int = 0
 
-    # -- the connection comes and goes -----------------------------------------------------------------------------
+    # -- the connection comes and goes -------------------------------------------------------------
 
     def attach(
         self, link: Link, version: int, quota: int, maximum_packet_size: int, alias_maximum: int
@@ -165,7 +165,7 @@ class Session:
         self.inflight = {}
         self.incoming = None
 
-    # -- delivery --------------------------------------------------------------------------------------------------
+    # -- delivery ----------------------------------------------------------------------------------
 
     def deliver(self, message: Message, delivery: Delivery, publisher: Link | None) -> None:
         """Delivers a routed message: sends it, queues it, or drops it as the limits say."""
@@ -268,7 +268,7 @@ class Session:
         queue.append(record)
         self._count(record.message.size)
 
-    # -- the window ------------------------------------------------------------------------------------------------
+    # -- the window --------------------------------------------------------------------------------
 
     def _transmit(self, link: Link, record: QueuedRecord) -> None:
         """Sends a record within the window: gives it a packet identifier unless it has one from before."""
@@ -386,7 +386,7 @@ class Session:
                 self._look()
         self.drain()
 
-    # -- acknowledgements ------------------------------------------------------------------------------------------
+    # -- acknowledgements --------------------------------------------------------------------------
 
     def puback(self, packet_id: int) -> None:
         """The client has a QoS 1 message."""
@@ -443,7 +443,7 @@ class Session:
             operation.key = key
             self.hub.core.committer.stage(operation)
 
-    # -- what the store gives back -----------------------------------------------------------------------------------
+    # -- what the store gives back -----------------------------------------------------------------
 
     def restore(self, records: list[QueuedRecord], incoming: set[int]) -> None:
         """Takes over what the store kept of the queue and of the QoS 2 identifiers in use."""

@@ -1,4 +1,5 @@
-"""Two trees over topic levels: things kept by topic name, and things kept by topic filter (MQTT 5 section 4.7).
+"""Two trees over topic levels: things kept by topic name, and things kept by topic filter (MQTT 5 section
+4.7).
 
 `NameTree` finds, for a filter, all names that match it: the retained messages a new subscription gets, the
 cached routes it touches. `FilterTree` finds, for a name, all filters that match it: the subscriptions of a
@@ -69,7 +70,9 @@ class NameTree(Generic[T]):
         return value
 
     def matching(self, topic_filter: str) -> list[T]:
-        """All values whose topic the filter matches; wildcards at the front leave `$` topics out [MQTT5-4.7.2-1]."""
+        """All values whose topic the filter matches; wildcards at the front leave `$` topics out
+        [MQTT5-4.7.2-1].
+        """
         found: list[T] = []
         self._collect(self._root, topic_filter.split("/"), 0, found)
         return found
@@ -106,7 +109,9 @@ class _FilterNode(Generic[T]):
 
 
 class FilterTree(Generic[T]):
-    """Values by topic filter, found by topic name. A filter without wildcards lies in one table, not in the tree."""
+    """Values by topic filter, found by topic name. A filter without wildcards lies in one table, not in
+    the tree.
+    """
 
     def __init__(self) -> None:
         self._exact: dict[str, T] = {}

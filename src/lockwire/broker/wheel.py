@@ -35,7 +35,8 @@ class Wheel:
     def schedule(self, timer: Timer, due: float) -> None:
         """Arms `timer` for `due`, a time of the event loop; one that is armed already gets the new time.
 
-        A timer whose slot comes before its new time stays there and moves on when the slot comes round: arming
+        A timer whose slot comes before its new time stays there and moves on when the slot comes round:
+        arming
         the same timer again and again costs nothing.
         """
         timer.due = due

@@ -57,7 +57,9 @@ class Message:
         return frame
 
     def head(self, version: int, qos: int) -> bytes:
-        """Fixed header and topic of the PUBLISH with QoS 1 or 2, RETAIN 0: what stands before the identifier."""
+        """Fixed header and topic of the PUBLISH with QoS 1 or 2, RETAIN 0: what stands before the
+        identifier.
+        """
         if qos != self._head_qos:
             self._head4 = None
             self._head5 = None
@@ -94,7 +96,9 @@ class Message:
         return len(self.payload) + len(self.topic) + len(self.properties)
 
     def is_expired(self, now: float) -> bool:
-        """Whether its Message Expiry Interval has passed at `now`, a time of `time.time()` [MQTT5-3.3.2-5]."""
+        """Whether its Message Expiry Interval has passed at `now`, a time of `time.time()`
+        [MQTT5-3.3.2-5].
+        """
         return self.expires_at != 0.0 and now >= self.expires_at
 
     def encode(
@@ -108,7 +112,8 @@ class Message:
     ) -> bytes:
         """The PUBLISH that only one subscriber gets.
 
-        `flags` are DUP, QoS and RETAIN; `packet_id` is empty for QoS 0; `subscription_identifiers` are encoded
+        `flags` are DUP, QoS and RETAIN; `packet_id` is empty for QoS 0; `subscription_identifiers` are
+        encoded
         properties; `alias` 0: none; `named` False leaves the Topic Name to the alias [MQTT5-3.3.2-8]. The
         Message Expiry Interval is what remains of it [MQTT5-3.3.2-6].
         """
@@ -133,7 +138,9 @@ class Message:
 
 
 def message_of(packet: Publish, version: int) -> Message:
-    """The message in a PUBLISH that a client sent over `version`, keeping the slices that can leave as they came."""
+    """The message in a PUBLISH that a client sent over `version`, keeping the slices that can leave as
+    they came.
+    """
     frame = packet.frame
     flags = packet.flags
     message = Message(packet.topic, frame[packet.body :], packet.properties, (flags >> 1) & 3, flags & 1 != 0)

@@ -44,7 +44,9 @@ class StoreError(Exception):
 
 
 class SessionRecord:
-    """A session as it is kept. `ends_at` is a time of `time.time()`, 0.0 while connected or without an end."""
+    """A session as it is kept. `ends_at` is a time of `time.time()`, 0.0 while connected or without an
+    end.
+    """
 
     def __init__(self, number: int, client_id: str, identity: str, method: str) -> None:
         self.number = number
@@ -59,7 +61,9 @@ class SessionRecord:
 
 
 class SubscriptionRecord:
-    """One subscription of a session, with its options (MQTT 5 section 3.8.3.1). `topic_filter` as subscribed."""
+    """One subscription of a session, with its options (MQTT 5 section 3.8.3.1). `topic_filter` as
+    subscribed.
+    """
 
     def __init__(self, topic_filter: str, qos: int, identifier: int) -> None:
         self.topic_filter = topic_filter
@@ -109,8 +113,10 @@ class WillRecord:
 class Operation:
     """One change. `kind` says which of the other fields count:
 
-    PUT_SESSION record; DROP_SESSION session; PUT_SUBSCRIPTION session, record; DROP_SUBSCRIPTION session, name;
-    ENQUEUE session, record; SENT session, key (sequence), packet_id; RECEIVED, DEQUEUE session, key (sequence);
+    PUT_SESSION record; DROP_SESSION session; PUT_SUBSCRIPTION session, record; DROP_SUBSCRIPTION session,
+    name;
+    ENQUEUE session, record; SENT session, key (sequence), packet_id; RECEIVED, DEQUEUE session, key
+    (sequence);
     PUT_INCOMING session, record; ROUTED_INCOMING, DROP_INCOMING session, key (packet identifier);
     PUT_RETAINED message; DROP_RETAINED topic; PUT_WILL record; DROP_WILL session.
     """
@@ -131,7 +137,9 @@ class Operation:
 
 
 class SessionContent:
-    """What a session holds besides its subscriptions: its queue in order, and the QoS 2 identifiers in use."""
+    """What a session holds besides its subscriptions: its queue in order, and the QoS 2 identifiers in
+    use.
+    """
 
     def __init__(self) -> None:
         self.queue: list[QueuedRecord] = []
