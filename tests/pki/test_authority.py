@@ -9,6 +9,7 @@ import ssl
 import stat
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -339,6 +340,19 @@ def test_a_name_is_given_once_and_again_only_on_request(authority: Authority) ->
     with pytest.raises(NameTakenError):
         Authority.open(authority.folder).issue_client("pump-7")
     assert authority.issue_client("pump-7", replace=True).certificate != first.certificate
+
+
+def test_threads_that_ask_for_one_name_get_one_certificate(authority: Authority) -> None:
+    def issue(_: int) -> bool:
+        try:
+            authority.issue_client("pump-7")
+        except NameTakenError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(issue, range(50))) == 1
+    assert len(Authority.open(authority.folder).ledger) == 3
 
 
 # --- the ledger

@@ -14,6 +14,7 @@ import datetime
 import ipaddress
 import secrets
 import shutil
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,7 @@ class Issued:
 
 
 class Authority:
-    """An opened authority; one process at a time, the one that owns the data folder."""
+    """An opened authority: for one process, the one that owns the data folder, and any of its threads."""
 
     def __init__(
         self,
@@ -80,6 +81,7 @@ class Authority:
         self.intermediate = intermediate
         self.ledger = ledger
         self._key = key
+        self._issuing = threading.RLock()
 
     @property
     def device_ca(self) -> Path:
@@ -181,7 +183,8 @@ class Authority:
         alternative: list[x509.GeneralName] = [x509.DNSName(name) for name in dns_names]
         alternative.extend(x509.IPAddress(address) for address in parsed)
         subject = server_common_name(names, [str(address) for address in parsed])
-        return self._issue(profiles.SERVER, subject, alternative, now)
+        with self._issuing:
+            return self._issue(profiles.SERVER, subject, alternative, now)
 
     def issue_client(self, name: str, replace: bool = False, now: datetime.datetime | None = None) -> Issued:
         """Issues a certificate for a device called `name`, which is its common name and MQTT user name.
@@ -190,14 +193,15 @@ class Authority:
         Raises InvalidNameError, NameTakenError; OSError where the ledger cannot be written.
         """
         check_name(name)
-        earlier = self.ledger.latest(profiles.CLIENT.name, name)
-        if earlier is not None and not replace:
-            raise NameTakenError(
-                f"A certificate for {name!r} was issued on {earlier.time:%Y-%m-%d} (serial {earlier.serial})",
-                "Use the files written then, or choose another name.",
-                self.ledger.path,
-            )
-        return self._issue(profiles.CLIENT, name, [], now)
+        with self._issuing:
+            earlier = self.ledger.latest(profiles.CLIENT.name, name)
+            if earlier is not None and not replace:
+                raise NameTakenError(
+                    f"{name!r} got a certificate on {earlier.time:%Y-%m-%d} (serial {earlier.serial})",
+                    "Use the files written then, or choose another name.",
+                    self.ledger.path,
+                )
+            return self._issue(profiles.CLIENT, name, [], now)
 
     def _issue(
         self,
