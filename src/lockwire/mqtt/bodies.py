@@ -166,7 +166,8 @@ def _subscribe(version: int, reader: Reader) -> Subscribe:
     requests: list[SubscriptionRequest] = []
     while reader.left > 0:
         topic_filter = reader.string()
-        validate_topic_filter(topic_filter)
+        if version != 5:  # MQTT 5 answers each filter by itself, with a reason code in SUBACK
+            validate_topic_filter(topic_filter)
         requests.append(_subscription_request(topic_filter, reader.byte(), version))
     if not requests:
         raise ProtocolError("SUBSCRIBE without a topic filter")  # [MQTT5-3.8.3-2]
@@ -206,7 +207,8 @@ def _unsubscribe(version: int, reader: Reader) -> Unsubscribe:
     topic_filters: list[str] = []
     while reader.left > 0:
         topic_filter = reader.string()
-        validate_topic_filter(topic_filter)
+        if version != 5:
+            validate_topic_filter(topic_filter)
         topic_filters.append(topic_filter)
     if not topic_filters:
         raise ProtocolError("UNSUBSCRIBE without a topic filter")  # [MQTT5-3.10.3-2]
