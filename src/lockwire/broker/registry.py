@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from lockwire.access.authorizer import publish_bit
-from lockwire.access.identity import Identity
+from lockwire.access.identity import CERTIFICATE, Identity
 from lockwire.broker.hub import Hub
 from lockwire.broker.router import Subscription
 from lockwire.broker.session import Session
@@ -87,9 +87,15 @@ class Registry:
     # -- opening -----------------------------------------------------------------------------------
 
     def refuses(self, client_id: str, identity: Identity) -> bool:
-        """Whether the session of this client identifier belongs to somebody else."""
+        """Whether the session of this client identifier belongs to somebody else.
+
+        A device and a user of the same name are not the same: one has a certificate, the other a password.
+        """
         session = self.sessions.get(client_id)
-        return session is not None and session.identity.name != identity.name
+        if session is None:
+            return False
+        owner = session.identity
+        return owner.name != identity.name or (owner.method == CERTIFICATE) != (identity.method == CERTIFICATE)
 
     def is_full(self, client_id: str) -> bool:
         """Whether a session for this client identifier would be one too many."""
