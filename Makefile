@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 
 # The interpreter that the virtual environment is made with, and what `make up` passes on to `lockwire up`.
-PYTHON ?=
+export PYTHON ?=
 ARGS ?=
 
 BIN := .venv/bin
@@ -54,11 +54,11 @@ clean: ## Remove everything that make has made; a data folder stays.
 	find src tests bench -name __pycache__ -prune -exec rm -rf {} +
 
 $(STAMPS)/run: pyproject.toml setup.py
-	PYTHON=$(PYTHON) scripts/install run
+	scripts/install run
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/dev: pyproject.toml setup.py
-	PYTHON=$(PYTHON) scripts/install dev
+	scripts/install dev
 	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/run
 
 $(STAMPS)/compiled: $(HOT) setup.py | $(STAMPS)/run
