@@ -11,7 +11,7 @@ ARGS ?=
 
 BIN := .venv/bin
 STAMPS := .stamps
-HOT := $(wildcard src/lockwire/mqtt/*.py src/lockwire/tls/*.py src/lockwire/broker/*.py)
+HOT := $(wildcard $(addprefix src/lockwire/,mqtt/*.py tls/*.py broker/*.py store/*.py access/*.py))
 
 .PHONY: help up test test-pure peers bench lint docs build clean
 
