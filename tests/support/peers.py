@@ -10,9 +10,12 @@ NODE_FOLDER = Path(__file__).parents[1] / "e2e" / "node"
 
 
 def find_peer(name: str) -> str | None:
-    """The path of a program, also in /usr/sbin; for `mqtt.js` that of node, if it has MQTT.js."""
+    """The path of a program, also in /usr/sbin, or of a C header; for `mqtt.js` node's, if it has MQTT.js."""
     if name == "mqtt.js":
         return shutil.which("node") if (NODE_FOLDER / "node_modules" / "mqtt").is_dir() else None
+    if name.endswith(".h"):
+        header = Path("/usr/include", name)
+        return str(header) if header.exists() else None
     return shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
 
 
