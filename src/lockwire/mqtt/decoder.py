@@ -39,6 +39,7 @@ _FROM_SERVER: Final = 0b1110_1010_1111_1100
 _ONLY_VERSION_5: Final = 0b1000_0000_0000_0000
 _SERVER_ONLY_VERSION_5: Final = 0b1100_0000_0000_0000
 
+_CONNECT: Final = 0x10
 _PINGREQ: Final = 0xC0
 
 # A piece below this is gathered with its neighbours: a peer that sends byte by byte costs bytes, not objects.
@@ -146,7 +147,7 @@ class Decoder:
             if packet_id == 0:
                 raise _packet_id()
             return Ack(packet_type, packet_id, reasons.SUCCESS, None)
-        if first == _PINGREQ and length == 0 and self.server and self.version != 0:
+        if first == _PINGREQ and length == 0 and minimal and self.server and self.version != 0:
             return Pingreq()
         return self._other(first, Reader(data, body, end), minimal)
 
@@ -247,6 +248,11 @@ class Decoder:
         if packet_type == CONNECT and self.version != 0:
             raise ProtocolError("a second CONNECT")  # [MQTT5-3.1.0-2]
 
+    def _refuse_first(self, first: i64) -> None:
+        """Refuse what is no CONNECT by its first byte: the end of another protocol's may never come."""
+        self._check_sender(first >> 4)
+        raise _flags(first >> 4)
+
     def _connect(self, reader: Reader, minimal: bool) -> Packet:
         """Read a CONNECT. `version` is set even where it is refused: the CONNACK that says so needs it."""
         name = reader.binary()
@@ -274,6 +280,8 @@ class Decoder:
         if self._held == 0:
             if self._position < self._size:
                 begin = self._data[self._position :] if self._position else self._data
+                if self.version == 0 and begin[0] != _CONNECT:
+                    self._refuse_first(begin[0])
                 self._pieces = [begin]
                 self._held = self._size - self._position
                 self._expected = _packet_size(begin)
