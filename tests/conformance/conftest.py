@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -32,11 +33,27 @@ def broker_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address
         host, _, port = elsewhere.rpartition(":")
         yield host, int(port)
         return
-    broker = Broker(tmp_path_factory.mktemp("conformance"))
-    yield broker.address
-    assert broker.process.poll() is None, f"the broker died:\n{broker.log[-4000:]}"
-    broker.stop()
+    with closing(Broker(tmp_path_factory.mktemp("conformance"))) as broker:
+        yield broker.address
+
+
+@contextmanager
+def closing(broker: Broker) -> Iterator[Broker]:
+    """Stops the broker at the end, and asserts that it lived until then and logged no traceback."""
+    try:
+        yield broker
+        assert broker.process.poll() is None, f"the broker died:\n{broker.log[-4000:]}"
+    finally:
+        status = broker.stop()
+    assert status == 0
     assert "Traceback" not in broker.log, broker.log[-4000:]
+
+
+@pytest.fixture
+def own_broker() -> None:
+    """Skips a test that needs a broker of its own configuration, where the suite is pointed elsewhere."""
+    if os.environ.get("LOCKWIRE_TEST_BROKER"):
+        pytest.skip("needs a broker with a configuration of its own")
 
 
 class Clients:

@@ -10,6 +10,7 @@ import argparse
 import ast
 from collections import Counter
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -73,6 +74,8 @@ def _case_id(case: ast.AST) -> str:
     assert isinstance(case, ast.Call)
     names = [word.value for word in case.keywords if word.arg == "id"]
     assert names, "a pytest.param with statements needs an id"
+    if isinstance(names[0], ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "*" for part in names[0].values)
     assert isinstance(names[0], ast.Constant)
     return str(names[0].value)
 
@@ -136,7 +139,7 @@ def _cell(statement: Statement, tests: dict[str, list[str]], results: dict[str, 
         return "binds the client" if statement.binds == "client" else "**not covered**"
     if results is None:
         return ", ".join(f"`{_short(name)}`" for name in named)
-    return ", ".join(f"`{_short(name)}` {_outcome(results.get(name, set()))}" for name in named)
+    return ", ".join(f"`{_short(name)}` {_outcome(name, results)}" for name in named)
 
 
 def _short(name: str) -> str:
@@ -144,7 +147,11 @@ def _short(name: str) -> str:
     return f"{file.removeprefix('test_').removesuffix('.py')}::{test.removeprefix('test_')}"
 
 
-def _outcome(kinds: set[str]) -> str:
+def _outcome(name: str, results: dict[str, set[str]]) -> str:
+    kinds = results.get(name, set())
+    if "*" in name:
+        pattern = name.replace("[", "[[]")
+        kinds = set().union(*(results[each] for each in results if fnmatchcase(each, pattern)))
     for kind in ("failed", "skipped", "passed"):
         if kind in kinds:
             return f"**{kind}**" if kind == "failed" else kind

@@ -317,3 +317,88 @@ async def test_a_publisher_may_be_its_own_subscriber(connect: Clients, topic: st
     await wire.send(packets.publish(topic, b"echo", 1, 1, version=version))
     kinds = {(await wire.read()).type, (await wire.read()).type}
     assert kinds == {PUBACK, PUBLISH}
+
+
+@statement("MQTT311-3.1.2-6", "MQTT5-3.1.2-4", "MQTT311-4.3.3-2")
+@every_version
+async def test_a_clean_session_forgets_the_identifiers_of_the_one_before(
+    connect: Clients, topic: str, version: int
+) -> None:
+    wire = await connect(version=version)
+    await wire.subscribe(topic)
+    name = connect.name()
+    for payload in (b"first", b"second"):
+        publisher = await connect(name, version)
+        await publisher.send(packets.publish(topic, payload, 2, 9, version=version))
+        await publisher.expect(PUBREC)
+        publisher.abort()
+    publisher = await connect(name, version)
+    await publisher.send(packets.publish(topic, b"third", 2, 9, version=version))
+    await publisher.expect(PUBREC)
+    await publisher.acknowledge(PUBREL, 9)
+    await publisher.expect(PUBCOMP)
+    got = [(await wire.receive(topic)).payload]
+    while got[-1] != b"third":  # the first two were accepted by PUBREC, and routed then or never
+        got.append((await wire.receive(topic)).payload)
+    assert got in ([b"first", b"second", b"third"], [b"third"])
+
+
+@statement("MQTT311-4.3.3-1", "MQTT5-4.3.3-3", "MQTT5-4.3.3-5")
+@every_version
+async def test_puback_does_not_end_a_qos_2_exchange(connect: Clients, topic: str, version: int) -> None:
+    """It is ignored, or a protocol error that closes the connection: the message comes again on resuming."""
+    name = connect.name()
+    first = await connect.resume(name, version)
+    await first.subscribe(topic, qos=2)
+    await (await connect(version=version)).publish(topic, b"once", qos=2)
+    message = await first.expect(PUBLISH)
+    await first.acknowledge(PUBACK, message.packet_id)
+    await first.send(packets.PING)
+    await first.read_or_close()
+    first.abort()
+    second = await connect.resume(name, version)
+    again = await second.receive(topic, b"once")
+    assert again.packet_id == message.packet_id
+
+
+@statement("MQTT311-3.1.4-2", "MQTT311-4.4.0-1", "MQTT5-3.1.4-3", "MQTT5-4.4.0-1", "MQTT5-3.1.2-5")
+@every_version
+async def test_a_takeover_goes_on_with_the_session(connect: Clients, topic: str, version: int) -> None:
+    """The older connection still lives when the newer one comes: nothing is lost or doubled."""
+    name = connect.name()
+    older = await connect.resume(name, version)
+    await older.subscribe(topic, qos=2)
+    publisher = await connect(version=version)
+    for qos in (1, 2):
+        await publisher.publish(topic, b"%d" % qos, qos=qos)
+        await older.expect(PUBLISH)
+    newer = await connect.resume(name, version)
+    await older.expect_closed()
+    await publisher.publish(topic, b"3", qos=1)
+    again = [await newer.expect(PUBLISH) for _ in range(3)]
+    assert [(message.payload, message.dup) for message in again] == [
+        (b"1", True),
+        (b"2", True),
+        (b"3", False),
+    ]
+    await newer.expect_nothing()
+
+
+@statement("MQTT311-3.1.2-5", "MQTT311-4.6.0-6", "MQTT5-3.1.2-23", "MQTT5-4.6.0-5")
+@every_version
+async def test_a_long_queue_comes_whole_and_in_order(connect: Clients, topic: str, version: int) -> None:
+    """More than any window: the rest follows as acknowledgements come."""
+    name = connect.name()
+    away = await connect.resume(name, version)
+    await away.subscribe(topic, qos=1)
+    await away.disconnect()
+    publisher = await connect(version=version)
+    count = 300
+    for number in range(count):
+        data = packets.publish(topic, b"%d" % number, 1, number + 1, version=version)
+        await publisher.send(data)
+    for _ in range(count):
+        await publisher.expect(PUBACK)
+    back = await connect.resume(name, version)
+    assert await back.payloads(count) == [b"%d" % number for number in range(count)]
+    await back.expect_nothing()

@@ -120,8 +120,13 @@ async def test_a_message_too_large_for_the_client_is_left_out(connect: Clients, 
     exact = most - len(packets.publish(topic, b"", qos, 1))
     for size in (exact + 1, exact, exact + 1, 1000, 70000, exact):
         await publisher.publish(topic, b"x" * size, qos=qos)
-    for _ in range(2):
-        assert len((await wire.receive(topic)).payload) == exact
+    messages = [await wire.expect(PUBLISH) for _ in range(2)]
+    assert [len(message.payload) for message in messages] == [exact, exact]
+    for message in messages if qos else []:
+        await wire.acknowledge(PUBACK if qos == 1 else PUBREC, message.packet_id)
+        if qos == 2:
+            await wire.expect(PUBREL)
+            await wire.acknowledge(PUBCOMP, message.packet_id)
     await wire.expect_nothing()
     wire.abort()
     again = await connect.resume(name)
@@ -191,7 +196,7 @@ def _requests(topic: str) -> list[bytes]:
         packets.acknowledgement(PUBREL, 3),
         packets.acknowledgement(PUBREL, 4711),
         packets.acknowledgement(PUBREC, 4711),
-        packets.subscribe(5, [(topic, 0), ("a#", 0), ("$share/#", 0)]),
+        packets.subscribe(5, [(topic, 0), (f"$share/g/{topic}", 1)]),
         packets.unsubscribe(6, [topic, "never"]),
     ]
 
@@ -234,3 +239,21 @@ async def test_a_packet_above_the_server_s_maximum_closes_the_connection(
     await wire.send(bytes([packets.PUBLISH << 4]) + packets.variable_byte_integer(len(exact) - 2 + body + 8))
     said = await wire.expect_closed()
     assert said is None or said.reason == 0x95
+
+
+@statement("MQTT5-2.2.1-4", "MQTT5-4.3.2-1", "MQTT311-2.3.1-4")
+async def test_identifiers_go_round_past_the_one_still_in_flight(connect: Clients, topic: str) -> None:
+    """66,000 messages while the first is never acknowledged: none of them gets its identifier, or 0."""
+    wire = await connect()
+    await wire.subscribe(topic, qos=1)
+    publisher = await connect()
+    await publisher.publish(topic, b"stays", qos=1)
+    held = (await wire.expect(PUBLISH)).packet_id
+    for _ in range(660):
+        await publisher.send(*(packets.publish(topic, b"", 1, number) for number in range(1, 101)))
+        for _ in range(100):
+            message = await wire.expect(PUBLISH)
+            assert message.packet_id not in (0, held)
+            await wire.acknowledge(PUBACK, message.packet_id)
+        for _ in range(100):
+            await publisher.expect(PUBACK)

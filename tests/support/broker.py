@@ -21,19 +21,38 @@ def free_port() -> int:
 
 
 class Broker:
-    """A running broker; `address` is its plain MQTT listener, `log` what it wrote so far."""
+    """A running broker; `address` is its plain MQTT listener, `log` what it wrote so far.
 
-    def __init__(self, folder: Path, *arguments: str, port: int | None = None) -> None:
-        """Start `lockwire broker` in `folder` on `port` (a free one where None), with further arguments."""
+    Args:
+        folder: where its files go.
+        configuration: a lockwire.toml; without one the broker serves plain MQTT to anybody on loopback.
+        port: the port to wait for, a listener of `configuration` where there is one; else a free one.
+        data: a data folder, where the configuration needs users.
+    """
+
+    def __init__(
+        self, folder: Path, configuration: str = "", port: int | None = None, data: Path | None = None
+    ) -> None:
         self.folder = folder
         self.port = port or free_port()
         self.address = ("127.0.0.1", self.port)
         self.log_path = folder / "broker.log"
-        command = [sys.executable, "-m", "lockwire.cli", "broker", "-p", str(self.port), *arguments]
-        environment = {**os.environ, "LOCKWIRE_DATA": str(folder / "data"), "PYTHONUNBUFFERED": "1"}
+        command = [sys.executable, "-m", "lockwire.cli", "broker"]
+        if configuration:
+            (folder / "lockwire.toml").write_text(configuration)
+            command += ["--config", "lockwire.toml"]
+        else:
+            command += ["-p", str(self.port)]
+        if data is not None:
+            command += ["--data", str(data)]
+        environment = {name: value for name, value in os.environ.items() if name != "LOCKWIRE_DATA"}
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
-                command, cwd=folder, stdout=log, stderr=subprocess.STDOUT, env=environment
+                command,
+                cwd=folder,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**environment, "PYTHONUNBUFFERED": "1"},
             )
         self._wait_until_listening()
 

@@ -30,6 +30,7 @@ class Wire:
         self.connack = Packet(packets.CONNACK, 0, 0)
         self.client_id = ""
         self._next_id = 0
+        self._early: list[Packet] = []
 
     @classmethod
     async def open(cls, address: Address, version: int = 5, tls: ssl.SSLContext | None = None) -> Wire:
@@ -59,6 +60,8 @@ class Wire:
 
     async def read(self, deadline: float = DEADLINE) -> Packet:
         """The next packet; ClosedError when the server closes instead."""
+        if self._early:
+            return self._early.pop(0)
         async with asyncio.timeout(deadline):
             try:
                 head = (await self.reader.readexactly(1))[0]
@@ -117,6 +120,7 @@ class Wire:
 
     async def ping(self) -> None:
         """PINGREQ, and the next packet is its PINGRESP: whatever was sent before has been handled."""
+        assert not self._early, f"came before: {self._early}"
         await self.send(packets.PING)
         await self.expect(packets.PINGRESP)
 
@@ -152,11 +156,18 @@ class Wire:
     async def subscribe(
         self, *filters: str, qos: int = 0, options: int = 0, values: Properties = ()
     ) -> Packet:
-        """SUBSCRIBE and its SUBACK, which has to grant every filter its QoS."""
+        """SUBSCRIBE and its SUBACK, which has to grant every filter its QoS.
+
+        Matching messages may come before the SUBACK (MQTT 5 section 3.8.4); they are read after it.
+        """
         packet_id = self.packet_id()
         pairs = [(name, qos | options) for name in filters]
         await self.send(packets.subscribe(packet_id, pairs, self.version, values))
-        suback = await self.expect(packets.SUBACK)
+        early = []
+        while (suback := await self.read()).type == packets.PUBLISH:
+            early.append(suback)
+        self._early = early
+        assert suback.type == packets.SUBACK, f"expected SUBACK, got {suback}"
         assert suback.packet_id == packet_id
         assert suback.reasons == [qos] * len(filters)
         return suback
@@ -222,12 +233,6 @@ class Wire:
         await self.send(packets.disconnect(reason, values))
         left = [each for each in await self.until_closed() if each.type != packets.PUBLISH]
         assert not left, f"after DISCONNECT came {left}"
-
-
-async def settled(*wires: Wire) -> None:
-    """Every one of these clients has had its packets handled."""
-    for wire in wires:
-        await wire.ping()
 
 
 def topics(messages: Sequence[Packet]) -> list[str]:
