@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from lockwire.mqtt.encoder import publish_head, variable_byte_integer
 from lockwire.mqtt.packets import Publish
 
@@ -18,6 +20,7 @@ _MESSAGE_EXPIRY_INTERVAL: Final = b"\x02"
 _TOPIC_ALIAS: Final = b"\x23"
 
 
+@mypyc_attr(acyclic=True)
 class Message:
     """One Application Message (MQTT 5 section 1.2).
 

@@ -68,6 +68,7 @@ class Properties:
 
 
 @mypyc_attr(acyclic=True)
+@mypyc_attr(acyclic=True)
 class Packet:
     """Any control packet. `type` is its control packet type (MQTT 5 section 2.1.2)."""
 
@@ -75,6 +76,7 @@ class Packet:
         self.type = type
 
 
+@mypyc_attr(acyclic=True)
 class Will:
     """The Will Message of a CONNECT (MQTT 5 section 3.1.3). `properties` are encoded as in PUBLISH."""
 
@@ -115,6 +117,7 @@ class Connack(Packet):
 
 
 @mypyc_attr(acyclic=True, free_list_len=1)
+@mypyc_attr(acyclic=True)
 class Publish(Packet):
     """PUBLISH (MQTT 5 section 3.3).
 
@@ -171,6 +174,7 @@ class Publish(Packet):
 
 
 @mypyc_attr(acyclic=True, free_list_len=1)
+@mypyc_attr(acyclic=True)
 class Ack(Packet):
     """PUBACK, PUBREC, PUBREL or PUBCOMP (MQTT 5 sections 3.4 to 3.7); `properties` None: there are none."""
 

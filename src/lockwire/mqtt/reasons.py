@@ -1,4 +1,6 @@
-"""Reason codes of MQTT 5 (section 2.4) and return codes of MQTT 3 (3.1.1 section 3.2.2.3), with their names."""
+"""Reason codes of MQTT 5 (section 2.4) and return codes of MQTT 3 (3.1.1 section 3.2.2.3), with their
+names.
+"""
 
 from __future__ import annotations
 

@@ -43,6 +43,7 @@ class StoreError(Exception):
         self.reason = reason
 
 
+@mypyc_attr(acyclic=True)
 class SessionRecord:
     """A session as it is kept. `ends_at` is a time of `time.time()`, 0.0 while connected or without an
     end.
@@ -60,6 +61,7 @@ class SessionRecord:
         self.ends_at: float = 0.0
 
 
+@mypyc_attr(acyclic=True)
 class SubscriptionRecord:
     """One subscription of a session, with its options (MQTT 5 section 3.8.3.1). `topic_filter` as
     subscribed.
@@ -74,6 +76,7 @@ class SubscriptionRecord:
         self.retain_handling: int = 0
 
 
+@mypyc_attr(acyclic=True)
 class QueuedRecord:
     """One message on its way to a session. `packet_id` 0: not sent yet; `received`: its PUBREC came."""
 
@@ -87,6 +90,7 @@ class QueuedRecord:
         self.received: bool = False
 
 
+@mypyc_attr(acyclic=True)
 class IncomingRecord:
     """A QoS 2 packet identifier a client has in use; `message` None once it has been routed."""
 
@@ -95,6 +99,7 @@ class IncomingRecord:
         self.message = message
 
 
+@mypyc_attr(acyclic=True)
 class WillRecord:
     """A will, and when it is due: a time of `time.time()`, 0.0 while its client is connected.
 
@@ -110,6 +115,7 @@ class WillRecord:
         self.method: str = ""
 
 
+@mypyc_attr(acyclic=True)
 class Operation:
     """One change. `kind` says which of the other fields count:
 
