@@ -254,7 +254,9 @@ class Application:
                     configure(self.settings.log)
                 self._log.error("reload failed, everything stays as it was", error=str(error))
                 raise ControlError(
-                    f"nothing was changed: {error}", "Correct it, and run lockwire reload again"
+                    f"nothing was changed: {error}",
+                    "Correct it, and run lockwire reload again",
+                    bad_input=isinstance(error, (SettingsError, TlsPolicyError, TlsFileError)),
                 ) from error
 
     async def _reload(self) -> Status:

@@ -105,7 +105,7 @@ class _StatusCollector(Collector):
 
 
 def families(status: Status) -> Iterator[Metric]:
-    """The metrics of a status: its numbers are gauges, those of `counters` counters, `listeners` has labels."""
+    """A status as metrics: its numbers are gauges, those of `counters` counters, `listeners` have labels."""
     for name, value in status.items():
         if name == "counters" and isinstance(value, Mapping):
             yield from _counters(value)

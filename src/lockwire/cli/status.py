@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+import time
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from lockwire.cli.options import DataOption, locate
 from lockwire.control import ControlClient
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_COLUMNS: Final = ("name", "endpoint", "connections", "authentication")
+_SECTIONS: Final = ("counters", "refusals")
 
 
 def status(
@@ -40,35 +47,47 @@ def reload(data: DataOption = None) -> None:
 
 def _print(status: dict[str, object]) -> None:
     from rich.console import Console
+
+    # Wider than any terminal: lines are for reading and for grep, and are never folded or cut.
+    console = Console(highlight=False, soft_wrap=True, width=200)
+    for name, value in status.items():
+        if not isinstance(value, (dict, list)):
+            console.print(f"{_words(name):<28}{_shown(name, value)}", markup=False)
+    listeners = status.get("listeners")
+    if isinstance(listeners, list) and listeners:
+        _print_listeners(console, listeners)
+    for section in _SECTIONS:
+        values = status.get(section)
+        if isinstance(values, dict) and any(values.values()):
+            console.print(f"\n{_words(section)}", style="bold")
+            for name, value in values.items():
+                if value:
+                    console.print(f"  {_words(name):<26}{_shown(name, value)}", markup=False)
+
+
+def _print_listeners(console: Console, listeners: list[dict[str, object]]) -> None:
     from rich.table import Table
 
-    console = Console(highlight=False)
-    tables = {name: value for name, value in status.items() if isinstance(value, (dict, list))}
-    for name, value in status.items():
-        if name not in tables:
-            console.print(f"{name.replace('_', ' '):<24} {_shown(value)}", markup=False)
-    for name, value in tables.items():
-        rows = value if isinstance(value, list) else [value]
-        if not rows or not all(isinstance(row, dict) for row in rows):
-            continue
-        console.print()
-        if isinstance(value, list):
-            table = Table(title=name.replace("_", " "), title_justify="left", box=None, pad_edge=False)
-            for column in rows[0]:
-                table.add_column(str(column).replace("_", " "))
-            for row in rows:
-                table.add_row(*(_shown(cell) for cell in row.values()))
-            console.print(table)
-        else:
-            console.print(name.replace("_", " "), markup=False)
-            for key, cell in rows[0].items():
-                if cell:
-                    console.print(f"  {str(key).replace('_', ' '):<22} {_shown(cell)}", markup=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+    for column in _COLUMNS:
+        table.add_column(_words(column) if column != "name" else "listener")
+    for listener in listeners:
+        table.add_row(*(_shown(column, listener.get(column, "")) for column in _COLUMNS))
+    console.print()
+    console.print(table)
 
 
-def _shown(value: object) -> str:
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _shown(name: str, value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(map(str, value))
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    if name == "started_at" and isinstance(value, (int, float)):
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value))
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) and name != "pid" else str(value)

@@ -48,8 +48,6 @@ def up(
     from lockwire.app import run, uses_own_certificate
 
     folder = locate(data)
-    if config is None and folder.configuration.exists():
-        config = folder.configuration
     reread = _reader(folder, config, tls_port, wss_port)
     settings = reread()
     folder.create()
@@ -71,11 +69,18 @@ def up(
 
         def greet(status: dict[str, object]) -> None:
             print_listeners(status)
-            _print_files(household, config)
+            _print_files(household, configuration_of(folder, config))
             _print_first_client(household, status, data)
             print("\nCtrl-C stops the broker.", flush=True)
 
         run(settings, greet, household=household, load=reread)
+
+
+def configuration_of(folder: DataFolder, given: Path | None) -> Path | None:
+    """The configuration that counts: the one given, else the data folder's, None where there is none."""
+    if given is None and folder.configuration.exists():
+        return folder.configuration
+    return given
 
 
 def _reader(
@@ -86,14 +91,13 @@ def _reader(
     )
 
     def read() -> Settings:
-        if config is None:
+        file = configuration_of(folder, config)
+        if file is None:
             return base
-        settings = load(config, base)
+        settings = load(file, base)
         given = "--tls-port" if tls_port is not None else "--wss-port" if wss_port is not None else None
         if given and [item.name for item in settings.listeners] != [item.name for item in base.listeners]:
-            raise CommandError(
-                f"{given} has no effect: {config} defines the listeners", "Write the port there"
-            )
+            raise CommandError(f"{given} has no effect: {file} defines the listeners", "Write the port there")
         return settings
 
     return read
