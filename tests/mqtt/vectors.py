@@ -153,6 +153,10 @@ VECTORS: list[Vector] = [
            publish(b"a/b", b"hi", message_expiry_interval=60)),
     Vector("PUBLISH with an alias", 5, "client", b"\x30\x0b\x00\x03a/b\x03\x23\x00\x07hi",
            publish(b"a/b", b"hi", topic_alias=7)),
+    *(Vector(f"PUBLISH with an alias behind property 0x{found[0]:02x}", 5, "client",
+             short(0x30, b"\x00\x03a/b", section(found, b"\x23\x00\x07"), b"hi"),
+             publish(b"a/b", b"hi", properties=found, topic_alias=7))
+      for found in (b"\x01\x01", b"\x03\x00\x01t", b"\x08\x00\x01r", b"\x09\x00\x01d")),
     Vector("PUBLISH with an alias only", 5, "client", b"\x32\x0a\x00\x00\x00\x01\x03\x23\x00\x07hi",
            publish(b"", b"hi", 2, 1, topic_alias=7)),
     Vector("PUBLISH with forwarded properties between others", 5, "client",

@@ -235,7 +235,6 @@ class Decoder:
 
     def _check_sender(self, packet_type: i64) -> None:
         """Refuse what the peer may not send, or not yet."""
-        bit = i64(1) << packet_type
         if packet_type == 0 or (packet_type == AUTH and self.version in (3, 4)):
             raise MalformedPacketError(f"control packet type {packet_type} is reserved")
         if self.version == 0 and packet_type != CONNECT:
@@ -243,7 +242,7 @@ class Decoder:
         allowed: i64 = _FROM_CLIENT if self.server else _FROM_SERVER
         if self.version != 5:
             allowed &= ~(_ONLY_VERSION_5 if self.server else _SERVER_ONLY_VERSION_5)
-        if not allowed & bit:
+        if not allowed >> packet_type & 1:
             raise ProtocolError(f"{TYPE_NAMES[packet_type]} from a {'client' if self.server else 'server'}")
         if packet_type == CONNECT and self.version != 0:
             raise ProtocolError("a second CONNECT")  # [MQTT5-3.1.0-2]

@@ -42,6 +42,9 @@ SHARED_SUBSCRIPTION_AVAILABLE: Final = 0x2A
 
 WILL: Final = 0  # stands for the Will Properties where a control packet type is asked for
 
+# A bit an identifier. mypyc (2.4) computes the shift of an i64 constant by a variable in 32 bits.
+_BIT: Final[list[int]] = [1 << identifier for identifier in range(SHARED_SUBSCRIPTION_AVAILABLE + 1)]
+
 _MESSAGE: Final = 1 << WILL | 1 << packets.PUBLISH
 _CONNECT: Final = 1 << packets.CONNECT
 _CONNACK: Final = 1 << packets.CONNACK
@@ -103,10 +106,9 @@ def decode_properties(reader: Reader, packet_type: int) -> Properties:
         if not ALLOWED_IN.get(identifier, 0) >> packet_type & 1:
             raise MalformedPacketError(f"property 0x{identifier:02X} is not allowed in this packet")
         if identifier != USER_PROPERTY:
-            bit = i64(1) << identifier
-            if seen & bit:
+            if seen >> identifier & 1:
                 raise _twice(identifier)
-            seen |= bit
+            seen |= _BIT[identifier]
         _read_property(found, identifier, reader)
     reader.end = packet_end
     if found.authentication_data is not None and found.authentication_method is None:
@@ -198,10 +200,9 @@ def decode_message_properties(
             continue
         if identifier > SHARED_SUBSCRIPTION_AVAILABLE:
             raise _misplaced(identifier)
-        bit = i64(1) << identifier
-        if seen & bit and (server or identifier != SUBSCRIPTION_IDENTIFIER):
+        if seen >> identifier & 1 and (server or identifier != SUBSCRIPTION_IDENTIFIER):
             raise _twice(identifier)
-        seen |= bit
+        seen |= _BIT[identifier]
         if identifier <= CORRELATION_DATA and identifier != MESSAGE_EXPIRY_INTERVAL:
             position = _skip_forwarded(data, identifier, position, end)
             continue
