@@ -8,7 +8,7 @@ import pytest
 
 from lockwire.mqtt import reasons
 from lockwire.mqtt.decoder import Decoder
-from lockwire.mqtt.encoder import encode_publish, puback
+from lockwire.mqtt.encoder import PACKET_ID, encode_publish, puback
 from lockwire.mqtt.errors import MalformedPacketError, MqttError, ProtocolError
 from lockwire.mqtt.packets import Ack, Connect, Publish
 from tests.mqtt.malformed import BAD, Bad
@@ -158,6 +158,21 @@ def test_a_packet_in_tiny_pieces_costs_little_more_than_its_bytes(size: int) -> 
     packet = decoder.next_packet()
     assert isinstance(packet, Publish)
     assert packet.frame == frame
+
+
+def test_tiny_pieces_behind_a_packet_nobody_asks_for_cost_little_more_than_their_bytes() -> None:
+    decoder = decoder_of(4)
+    decoder.feed(puback(1))
+    tracemalloc.start()
+    try:
+        for number in range(50_000):
+            decoder.feed(PACKET_ID[0x4002 if number % 2 == 0 else 0x0007])
+        assert tracemalloc.get_traced_memory()[0] < 1.3 * 100_000 + 20_000
+    finally:
+        tracemalloc.stop()
+    assert decoder.buffered == 100_004
+    found = [packet.packet_id for packet in drain(decoder) if isinstance(packet, Ack)]
+    assert found == [1] + 25_000 * [7]
 
 
 def test_a_drained_decoder_keeps_no_block() -> None:

@@ -70,7 +70,7 @@ class Decoder:
         self._held: i64 = 0
         self._expected: i64 = 0  # its size, 0 while the fixed header is not complete
         # What came behind _data, from _later_start of the first on.
-        self._later: list[bytes] = []
+        self._later: list[bytes | bytearray] = []
         self._later_start: i64 = 0
         self._later_size: i64 = 0
 
@@ -88,7 +88,7 @@ class Decoder:
         elif self._held > 0:
             self._gather(data, 0)
         else:
-            self._later.append(data)
+            _append(self._later, data)
             self._later_size += len(data)
             self._waiting = True
 
@@ -221,9 +221,8 @@ class Decoder:
             expected_flags: i64 = 2
         else:
             expected_flags = 0
-        if (
-            first & 15 != expected_flags and version != 3
-        ):  # MQTT 3.1 has DUP there, and leaves the others unused
+        # MQTT 3.1 has DUP in some of these, and does not use the flags of the others.
+        if first & 15 != expected_flags and version != 3:
             raise _flags(packet_type)
         if version == 5 and not minimal:
             raise _not_minimal()
@@ -262,9 +261,8 @@ class Decoder:
         elif name == b"MQIsdp":
             self.version = 3
         if version != self.version or level == 0x85 or level == 0:
-            raise ProtocolError(
-                f"protocol {name[:16]!r} level {level}", reasons.UNSUPPORTED_PROTOCOL_VERSION
-            )  # [MQTT5-3.1.2-1], [MQTT5-3.1.2-2]
+            # [MQTT5-3.1.2-1], [MQTT5-3.1.2-2]
+            raise ProtocolError(f"protocol {name[:16]!r} level {level}", reasons.UNSUPPORTED_PROTOCOL_VERSION)
         if version == 5 and not minimal:
             raise _not_minimal()
         packet = Connect()
@@ -290,7 +288,9 @@ class Decoder:
             self._size = 0
         if not self._later:
             return None
-        later = self._later[0] if len(self._later) == 1 else b"".join(self._later)
+        later = self._later[0]
+        if len(self._later) > 1 or not isinstance(later, bytes):
+            later = b"".join(self._later)
         offset = self._later_start
         self._later = []
         self._later_start = 0
@@ -324,13 +324,7 @@ class Decoder:
         if offset:
             data = data[offset:]
             size -= offset
-        last = self._pieces[len(self._pieces) - 1]
-        if size >= _SMALL:
-            self._pieces.append(data)
-        elif isinstance(last, bytearray) and len(last) < _GATHERED:
-            last += data
-        else:
-            self._pieces.append(bytearray(data))
+        _append(self._pieces, data)
         self._held += size
 
     def _join(self, data: bytes, offset: i64, missing: i64) -> None:
@@ -349,6 +343,18 @@ class Decoder:
             self._later = [data]
             self._later_start = after
             self._later_size = size - after
+
+
+def _append(pieces: list[bytes | bytearray], data: bytes) -> None:
+    """Add `data`, to the last of the pieces where both are small."""
+    if len(data) >= _SMALL or not pieces:
+        pieces.append(data)
+        return
+    last = pieces[len(pieces) - 1]
+    if isinstance(last, bytearray) and len(last) < _GATHERED:
+        last += data
+    else:
+        pieces.append(bytearray(data))
 
 
 def _packet_size(begin: bytes) -> i64:
