@@ -77,6 +77,21 @@ class TestCreate:
             DataFolder(tmp_path).require()
 
 
+class TestOwner:
+    @pytest.mark.skipif(os.geteuid() != 0, reason="giving a folder away needs root")
+    def test_nobody_writes_into_the_folder_of_another_user_who_could_not_read_it(
+        self, tmp_path: Path
+    ) -> None:
+        data = DataFolder(tmp_path / "data")
+        data.create()
+        os.chown(data.path, 65534, 65534)
+        with pytest.raises(DataFolderError, match="belongs to user 65534"):
+            data.create()
+        with pytest.raises(DataFolderError, match="belongs to user 65534"), data.lock():
+            pass
+        assert list(data.path.iterdir()) == []
+
+
 class TestLock:
     def test_is_held_against_other_processes_and_names_its_holder(self, tmp_path: Path) -> None:
         data = DataFolder(tmp_path)

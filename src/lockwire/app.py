@@ -139,9 +139,10 @@ class Application:
             self._listening = True
             self._metrics = await self._start_metrics(self.settings)
             if self._household is not None:
-                self._control = ControlServer(self._household.data, self._log.warning)
-                Commands(self._household, self.status, self.reload, self._log).register(self._control)
-                await self._control.start()
+                if sys.platform != "win32":
+                    self._control = ControlServer(self._household.data, self._log.warning)
+                    Commands(self._household, self.status, self.reload, self._log).register(self._control)
+                    await self._control.start()
                 self._watch = asyncio.create_task(self._watch_addresses())
         except BaseException:
             await self.stop()
@@ -172,6 +173,9 @@ class Application:
     @contextlib.contextmanager
     def signals(self) -> Iterator[None]:
         """SIGTERM and SIGINT stop, a second SIGINT at once; SIGHUP reloads."""
+        if sys.platform == "win32":
+            yield
+            return
         loop = asyncio.get_running_loop()
         handled = {
             signal.SIGTERM: self._terminate,

@@ -114,13 +114,16 @@ class DataFolder:
                 f"Run lockwire up first, or name the broker's folder with --data or {ENVIRONMENT_VARIABLE}",
             )
 
-    def _check_ours(self) -> None:
+    def _check_owner(self) -> None:
         status = self.path.stat()
         if sys.platform != "win32" and status.st_uid != os.geteuid():
             raise DataFolderError(
                 f"{self.path} belongs to user {status.st_uid}",
                 "Run as that user, or choose another folder with --data",
             )
+
+    def _check_ours(self) -> None:
+        self._check_owner()
         if not self.initialised:
             # Tightening the mode of a folder that is someone's home or /tmp would harm what else is there.
             strangers = sorted(entry.name for entry in self.path.iterdir() if not _is_ours(entry.name))
@@ -136,7 +139,9 @@ class DataFolder:
 
         Raises:
             LockedError: another process holds it.
+            DataFolderError: the folder is another user's, who could not read what we write.
         """
+        self._check_owner()
         descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if sys.platform != "win32":

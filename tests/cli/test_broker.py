@@ -23,7 +23,7 @@ def broker(cwd: Path, *arguments: str | Path, last: str) -> Running:
 class TestWithoutConfiguration:
     async def test_serves_anybody_on_loopback_and_says_so(self, tmp_path: Path) -> None:
         with broker(tmp_path, "-p", "0", last=BARE) as running:
-            assert "(not encrypted)" in running.output
+            assert "(not encrypted, open to anybody)" in running.output
             assert "no passwords, nothing encrypted" in running.output
             hosts = re.findall(r"^Listening on tcp (\S+):\d+", running.output, re.MULTILINE)
             assert set(hosts) <= {"127.0.0.1", "[::1]"}

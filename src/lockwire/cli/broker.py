@@ -11,6 +11,7 @@ import typer
 
 from lockwire.cli.failures import BAD_CONFIGURATION, CommandError, explain
 from lockwire.cli.listening import print_listeners
+from lockwire.cli.logging_options import LogFormatOption, LogLevelOption, with_log
 from lockwire.cli.options import DataOption, locate
 from lockwire.config import Settings, SettingsError, load
 from lockwire.tls.errors import TlsFileError, TlsPolicyError
@@ -27,6 +28,8 @@ def broker(
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The configuration, as lockwire.toml.")
     ] = None,
+    log_format: LogFormatOption = None,
+    log_level: LogLevelOption = None,
     data: DataOption = None,
 ) -> None:
     """Serve plain MQTT on loopback to anybody, for trying; or exactly what a configuration says.
@@ -40,7 +43,11 @@ def broker(
     if config is not None and port is not None:
         raise CommandError("--port and --config exclude each other", "Write the port into the configuration")
     try:
-        reread = _reader(port, config)
+        read = _reader(port, config)
+
+        def reread() -> Settings:
+            return with_log(read(), log_format, log_level)
+
         settings = reread()
         with contextlib.ExitStack() as stack:
             household = None

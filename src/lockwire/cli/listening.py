@@ -8,9 +8,19 @@ import sys
 def print_listeners(status: dict[str, object]) -> None:
     """Prints one line a listener of a status, and flushes: whoever reads them may connect."""
     for listener in listeners_of(status):
-        warning = "" if listener.get("encrypted") else "  (not encrypted)"
-        print(f"Listening on {listener['endpoint']}{warning}")
+        print(f"Listening on {listener['endpoint']}{flags_of(listener)}")
     sys.stdout.flush()
+
+
+def flags_of(listener: dict[str, object]) -> str:
+    """What must be said of a listener wherever it is shown: `  (not encrypted, open to anybody)`."""
+    flags = []
+    if not listener.get("encrypted"):
+        flags.append("not encrypted")
+    methods = listener.get("authentication")
+    if isinstance(methods, list) and "anonymous" in methods:
+        flags.append("open to anybody")
+    return f"  ({', '.join(flags)})" if flags else ""
 
 
 def listeners_of(status: dict[str, object]) -> list[dict[str, object]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from lockwire.cli.listening import flags_of
 from lockwire.cli.options import DataOption, locate
 from lockwire.control import ControlClient
 
@@ -72,7 +73,8 @@ def _print_listeners(console: Console, listeners: list[dict[str, object]]) -> No
     for column in _COLUMNS:
         table.add_column(_words(column) if column != "name" else "listener")
     for listener in listeners:
-        table.add_row(*(_shown(column, listener.get(column, "")) for column in _COLUMNS))
+        cells = [_shown(column, listener.get(column, "")) for column in _COLUMNS]
+        table.add_row(*cells[:-1], cells[-1] + flags_of(listener))
     console.print()
     console.print(table)
 

@@ -12,6 +12,7 @@ import typer
 from lockwire import is_compiled
 from lockwire.cli.failures import CommandError
 from lockwire.cli.listening import listeners_of, print_listeners
+from lockwire.cli.logging_options import LogFormatOption, LogLevelOption, with_log
 from lockwire.cli.options import DataOption, command_line, locate
 from lockwire.config import Settings, load
 from lockwire.data import DataFolder
@@ -43,12 +44,18 @@ def up(
             metavar="N", min=0, max=65535, help=f"Port for MQTT over WebSocket over TLS. Default: {WSS_PORT}."
         ),
     ] = None,
+    log_format: LogFormatOption = None,
+    log_level: LogLevelOption = None,
 ) -> None:
     """Start the broker with TLS, and first make what it needs: authority, certificate, administrator."""
     from lockwire.app import run, uses_own_certificate
 
     folder = locate(data)
-    reread = _reader(folder, config, tls_port, wss_port)
+    read = _reader(folder, config, tls_port, wss_port)
+
+    def reread() -> Settings:
+        return with_log(read(), log_format, log_level)
+
     settings = reread()
     folder.create()
     with folder.lock():

@@ -1,0 +1,113 @@
+"""The application inside a test's own event loop: what takes time outside is brought about here."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from lockwire import app
+from lockwire.app import Application, raise_file_limit
+from lockwire.collector import LEAST_PAUSE, LONGEST_PAUSE, Collector
+from lockwire.config import Settings
+from lockwire.data import DataFolder
+from lockwire.household import Household
+from lockwire.pki.certificate import alternative_names
+from lockwire.pki.hosts import host_addresses
+
+
+@pytest.fixture
+def household_on_disk(tmp_path: Path) -> Household:
+    data = DataFolder(tmp_path / "data")
+    data.create()
+    made, password = Household.prepare(data)
+    assert password is not None
+    assert made.ensure_server_certificate() == "there was none"
+    return made
+
+
+@pytest.fixture
+async def application(
+    household_on_disk: Household, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Application]:
+    monkeypatch.setattr(app, "ADDRESS_INTERVAL", 0.05)
+    application = Application(Settings.for_up(household_on_disk.data.path, 0, 0), household_on_disk, None)
+    await application.start()
+    yield application
+    await application.stop()
+    structlog.reset_defaults()
+
+
+async def test_a_new_address_of_the_host_gets_into_the_certificate_while_running(
+    application: Application, household_on_disk: Household, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addresses = host_addresses()
+    reloaded = asyncio.Event()
+    reload = application._broker.reload
+
+    async def tell(settings: Settings) -> None:
+        await reload(settings)
+        reloaded.set()
+
+    monkeypatch.setattr(application._broker, "reload", tell)
+    monkeypatch.setattr("lockwire.household.host_addresses", lambda: [*addresses, "192.0.2.77"])
+    async with asyncio.timeout(10):
+        await reloaded.wait()
+    assert "192.0.2.77" in alternative_names(household_on_disk.server_certificate())[1]
+
+
+async def test_what_lives_at_the_start_is_out_of_the_collectors_sight(application: Application) -> None:
+    assert gc.get_freeze_count() > 1000
+    await application.stop()
+    assert gc.get_freeze_count() == 0
+
+
+def test_a_full_collection_waits_for_a_quiet_moment_but_not_for_ever() -> None:
+    collector = Collector(lambda: 0.0)
+    assert not collector.is_due(0.0, LONGEST_PAUSE)
+    assert not collector.is_due(500.0, LEAST_PAUSE - 1)
+    assert collector.is_due(500.0, LEAST_PAUSE)
+    assert not collector.is_due(50_000.0, LEAST_PAUSE)
+    assert collector.is_due(50_000.0, LONGEST_PAUSE)
+
+
+def test_as_many_files_may_be_open_as_the_system_allows() -> None:
+    before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, before), hard))
+        raise_file_limit()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before, hard))
+
+
+def test_runs_without_uvloop(tmp_path: Path) -> None:
+    (tmp_path / "uvloop.py").write_text("raise ImportError\n")
+    code = (
+        "import asyncio\n"
+        "from lockwire.app import run\n"
+        "from lockwire.config import Settings\n"
+        "def ready(status):\n"
+        "    print(type(asyncio.get_running_loop()).__module__)\n"
+        "    signal.raise_signal(signal.SIGTERM)\n"
+        "import signal\n"
+        "run(Settings.for_trying(0), ready)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("asyncio.")
