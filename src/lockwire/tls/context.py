@@ -235,7 +235,7 @@ def _load_client_ca(context: ssl.SSLContext, path: Path) -> None:
     try:
         # Comments around the certificates may be in any encoding.
         context.load_verify_locations(
-            cadata=data.decode("ascii", "replace") if b"-----BEGIN" in data else data
+            cadata=data.decode("ascii", "backslashreplace") if b"-----BEGIN" in data else data
         )
     except (ssl.SSLError, ValueError) as error:
         raise TlsFileError(path, f"has no CA certificate in PEM or DER ({error})") from error

@@ -224,6 +224,9 @@ def failure_of(error: ssl.SSLError) -> tuple[str, str, int, str]:
 
 
 def _explain(failure: HandshakeFailure) -> tuple[str, str]:
+    words = failure.reason.lower().replace("_", " ")
+    if failure.stage == ESTABLISHED:
+        return "after_handshake", f"connection failed after its handshake: {words}"
     if failure.verify_code:
         cause, meaning = _VERIFY_CAUSES.get(
             failure.verify_code,
@@ -244,7 +247,7 @@ def _explain(failure: HandshakeFailure) -> tuple[str, str]:
         return _REASONS[failure.reason]
     if failure.reason == PEER_CLOSED:
         return _closed(failure.stage)
-    return "other", f"handshake failed: {failure.reason.lower().replace('_', ' ')}"
+    return "other", f"handshake failed: {words}"
 
 
 def _plain(first: bytes) -> tuple[str, str] | None:

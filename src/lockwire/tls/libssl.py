@@ -81,8 +81,8 @@ def _reach(context: ssl.SSLContext, field: str, wish: str) -> tuple[ctypes.CDLL,
     expected = (
         int(context.options) & 0xFFFFFFFF,
         int(context.verify_mode),
-        int(context.minimum_version),
-        int(context.maximum_version),
+        max(context.minimum_version, 0),  # Python says -2 and -1 for OpenSSL's 0: no limit
+        max(context.maximum_version, 0),
     )
     if found != expected:
         raise TlsPolicyError(field, f"{refusal}, and its context in memory is not what it says")
