@@ -198,6 +198,8 @@ VECTORS: list[Vector] = [
            b"\x82\x13\x00\x0a\x0a\x0b\x80\x01\x26\x00\x01a\x00\x01b\x00\x03a/b\x00",
            subscribe(10, request("a/b"), identifier=128, properties=properties(
                subscription_identifiers=[128], user_properties=[("a", "b")]))),
+    Vector("SUBSCRIBE of a bad filter, which SUBACK answers", 5, "client", b"\x82\x08\x00\x01\x00\x00\x02a#\x00",
+           subscribe(1, request("a#"), properties=Properties())),
     Vector("SUBACK", 3, "server", b"\x90\x03\x00\x01\x02", Suback(1, [2], None)),
     Vector("SUBACK", 4, "server", b"\x90\x06\x00\x01\x00\x01\x02\x80", Suback(1, [0, 1, 2, 0x80], None)),
     Vector("SUBACK", 5, "server", b"\x90\x05\x00\x01\x00\x01\x87", Suback(1, [1, 0x87], Properties())),
@@ -212,6 +214,8 @@ VECTORS: list[Vector] = [
     Vector("UNSUBSCRIBE with a user property", 5, "client",
            b"\xa2\x0f\x00\x01\x07\x26\x00\x01a\x00\x01b\x00\x03a/b",
            Unsubscribe(1, ["a/b"], properties(user_properties=[("a", "b")]))),
+    Vector("UNSUBSCRIBE of a bad filter, which UNSUBACK answers", 5, "client",
+           b"\xa2\x07\x00\x01\x00\x00\x02a#", Unsubscribe(1, ["a#"], Properties())),
     Vector("UNSUBACK", 3, "server", b"\xb0\x02\x00\x01", Unsuback(1, [], None)),
     Vector("UNSUBACK", 4, "server", b"\xb0\x02\x00\x01", Unsuback(1, [], None)),
     Vector("UNSUBACK", 5, "server", b"\xb0\x05\x00\x01\x00\x00\x11", Unsuback(1, [0, 0x11], Properties())),
