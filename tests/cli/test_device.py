@@ -124,10 +124,13 @@ class TestRefused:
         ) as holder:
             assert holder.stdout is not None
             assert holder.stdout.readline() == "held\n"
-            done = lockwire("device", "add", "late", "--data", "data", cwd=stopped)
+            commands = (("device", "add", "late"), ("user", "passwd", "admin"), ("status",), ("reload",))
+            refused = [lockwire(*command, "--data", "data", cwd=stopped) for command in commands]
             holder.communicate("")
-        assert done.returncode == 1
-        assert f"in use by process {holder.pid}, which does not answer on its control socket" in done.stderr
+        said = f"in use by process {holder.pid}, which does not answer on its control socket"
+        for done in refused:
+            assert done.returncode == 1
+            assert said in done.stderr
         assert not (stopped / "late").exists()
 
 

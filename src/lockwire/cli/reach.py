@@ -7,10 +7,32 @@ from typing import TypeVar
 
 from lockwire.cli.failures import FAILED, CommandError
 from lockwire.control import ControlClient, NotRunningError
-from lockwire.data import DataFolder, LockedError
+from lockwire.data import DataFolder, DataFolderError, LockedError
 from lockwire.household import Household
 
 Answer = TypeVar("Answer")
+
+
+def call(data: DataFolder, command: str) -> object:
+    """Asks the running broker; there has to be one.
+
+    Raises:
+        DataFolderError: the folder was never used.
+        ControlError: the broker refused, or none runs.
+        CommandError: a process holds the folder but does not answer.
+    """
+    data.require()
+    try:
+        return ControlClient(data).call(command)
+    except NotRunningError:
+        try:
+            with data.lock():
+                pass
+        except LockedError as error:
+            raise _unreachable(error) from error
+        except DataFolderError:
+            pass
+        raise
 
 
 def ask(
@@ -25,10 +47,7 @@ def ask(
     command, arguments: for the running broker; `understand` makes its answer ours.
     do_it: the same thing where no broker runs.
 
-    Raises:
-        DataFolderError: the folder was never used.
-        ControlError: the broker refused.
-        CommandError: a process holds the folder but does not answer.
+    Raises as `call`, and what `do_it` raises.
     """
     data.require()
     try:
@@ -39,8 +58,12 @@ def ask(
         with data.lock():
             return do_it(Household.open(data))
     except LockedError as error:
-        raise CommandError(
-            f"{error.message}, which does not answer on its control socket",
-            f"If it is just starting or stopping, try again. {error.remedy}",
-            FAILED,
-        ) from error
+        raise _unreachable(error) from error
+
+
+def _unreachable(error: LockedError) -> CommandError:
+    return CommandError(
+        f"{error.message}, which does not answer on its control socket",
+        f"If it is just starting or stopping, try again. {error.remedy}",
+        FAILED,
+    )

@@ -10,7 +10,7 @@ import typer
 
 from lockwire.cli.listening import flags_of
 from lockwire.cli.options import DataOption, locate
-from lockwire.control import ControlClient
+from lockwire.cli.reach import call
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,9 +24,7 @@ def status(
     data: DataOption = None,
 ) -> None:
     """Show what the running broker listens on, who is connected and what it counted."""
-    folder = locate(data)
-    folder.require()
-    answer = ControlClient(folder).call("status")
+    answer = call(locate(data), "status")
     if as_json:
         print(json.dumps(answer, indent=2))
     elif isinstance(answer, dict):
@@ -35,9 +33,7 @@ def status(
 
 def reload(data: DataOption = None) -> None:
     """Have the running broker read configuration, certificates, users and rules again; all stay connected."""
-    folder = locate(data)
-    folder.require()
-    answer = ControlClient(folder).call("reload")
+    answer = call(locate(data), "reload")
     print("Reloaded.")
     if isinstance(answer, dict):
         if answer.get("server_certificate"):

@@ -77,7 +77,8 @@ def up(
         def greet(status: dict[str, object]) -> None:
             print_listeners(status)
             _print_files(household, configuration_of(folder, config))
-            _print_first_client(household, status, data)
+            if uses_own_certificate(settings, folder):
+                _print_first_client(household, status, data)
             print("\nCtrl-C stops the broker.", flush=True)
 
         run(settings, greet, household=household, load=reread)
@@ -125,16 +126,24 @@ def _print_files(household: Household, config: Path | None) -> None:
 
 
 def _print_first_client(household: Household, status: dict[str, object], data: Path | None) -> None:
-    listener = next((item for item in listeners_of(status) if item.get("transport") == "tls"), None)
-    if listener is None or not household.data.server_certificate.exists():
+    """The two commands for a new device, where there is a TLS listener that takes certificates."""
+    listener = next((item for item in listeners_of(status) if _takes_devices(item)), None)
+    if listener is None:
         return
     number = 1
     while household.has_device(f"sensor{number}"):
         number += 1
     name = f"sensor{number}"
-    host = common_name_of(household.server_certificate().subject) or "localhost"
+    host = str(listener["endpoint"]).partition(" ")[2].rpartition(":")[0].strip("[]")
+    if host in ("::", "0.0.0.0"):  # noqa: S104
+        host = common_name_of(household.server_certificate().subject) or "localhost"
     words = ["mosquitto_sub", "-h", host, "-p", str(listener["port"]), "--cafile", f"{name}/ca.pem"]
     words += ["--cert", f"{name}/{name}.pem", "--key", f"{name}/{name}.key", "-t", "#", "-v"]
     print("\nConnect a first client:")
     print(f"  {command_line('device', 'add', name, data=data)}")
     print(f"  {shlex.join(words)}")
+
+
+def _takes_devices(listener: dict[str, object]) -> bool:
+    methods = listener.get("authentication")
+    return listener.get("transport") == "tls" and isinstance(methods, list) and "certificate" in methods
