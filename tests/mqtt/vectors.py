@@ -198,8 +198,8 @@ VECTORS: list[Vector] = [
            b"\x82\x13\x00\x0a\x0a\x0b\x80\x01\x26\x00\x01a\x00\x01b\x00\x03a/b\x00",
            subscribe(10, request("a/b"), identifier=128, properties=properties(
                subscription_identifiers=[128], user_properties=[("a", "b")]))),
-    Vector("SUBSCRIBE of a bad filter, which SUBACK answers", 5, "client", b"\x82\x08\x00\x01\x00\x00\x02a#\x00",
-           subscribe(1, request("a#"), properties=Properties())),
+    Vector("SUBSCRIBE of a bad filter, which SUBACK answers", 5, "client",
+           b"\x82\x08\x00\x01\x00\x00\x02a#\x00", subscribe(1, request("a#"), properties=Properties())),
     Vector("SUBACK", 3, "server", b"\x90\x03\x00\x01\x02", Suback(1, [2], None)),
     Vector("SUBACK", 4, "server", b"\x90\x06\x00\x01\x00\x01\x02\x80", Suback(1, [0, 1, 2, 0x80], None)),
     Vector("SUBACK", 5, "server", b"\x90\x05\x00\x01\x00\x01\x87", Suback(1, [1, 0x87], Properties())),
