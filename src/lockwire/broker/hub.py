@@ -46,6 +46,7 @@ class Hub:
         self.queued_bytes: int = 0
         self.connections: int = 100_000
         self.unauthenticated_connections: int = 4096
+        self.sequence: int = 0
         self.revision: int = authorizer.revision
 
     def wall_time(self) -> float:

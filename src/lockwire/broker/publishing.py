@@ -37,34 +37,45 @@ class Grant:
         self.mask = mask
 
 
+class _HeldAck(Effect):
+    """The PUBACK or PUBREC of a message that leaves once the message is kept."""
+
+    def __init__(self, publishing: Publishing, frame: bytes, kind: int, packet_id: int) -> None:
+        self.publishing = publishing
+        self.frame = frame
+        self.kind = kind
+        self.packet_id = packet_id
+
+    def committed(self) -> None:
+        self.publishing.connection.release(self.frame)
+
+    def refused(self, error: StoreError) -> None:
+        self.publishing.not_kept(self.kind, self.packet_id, error)
+
+
 class _RouteAfterCommit(Effect):
     """A QoS 2 message that is routed once it is kept: routed before, a crash would deliver it twice."""
 
-    def __init__(self, connection: Connection, session: Session, packet: Publish, message: Message) -> None:
-        self.connection = connection
-        self.session = session
-        self.packet_id = packet.packet_id
+    def __init__(self, publishing: Publishing, packet_id: int, message: Message) -> None:
+        self.publishing = publishing
+        self.packet_id = packet_id
         self.message = message
 
     def committed(self) -> None:
-        session = self.session
-        hub = session.hub
-        operation = Operation(interface.ROUTED_INCOMING, session.number)
-        operation.key = self.packet_id
-        hub.core.committer.stage(operation)
-        count = hub.publish(self.message, self.connection.link)
-        self.connection.release(_received(PUBREC, self.packet_id, count, self.connection.version))
+        publishing = self.publishing
+        session = publishing.session
+        hub = publishing.hub
+        if session.durable:
+            operation = Operation(interface.ROUTED_INCOMING, session.number)
+            operation.key = self.packet_id
+            hub.core.committer.stage(operation)
+        message = self.message
+        route = hub.router.route(message.topic, message.topic.decode())
+        count = hub.router.publish(route, message, publishing.link)
+        publishing.connection.release(_received(self.packet_id, count, publishing.version))
 
     def refused(self, error: StoreError) -> None:
-        incoming = self.session.incoming
-        if incoming is not None:
-            incoming.discard(self.packet_id)
-        connection = self.connection
-        if connection.version == 5:
-            connection.release(encode_ack(PUBREC, 5, self.packet_id, error.reason))
-        else:
-            connection.release(b"")
-            connection.end(reasons.IMPLEMENTATION_SPECIFIC_ERROR, f"not kept: {error}")
+        self.publishing.not_kept(PUBREC, self.packet_id, error)
 
 
 class Publishing:
@@ -147,10 +158,8 @@ class Publishing:
         if self.connection.answers == 0 and committer.staged == before:
             self.link.send(frame)
         else:
-            otherwise = b""
-            if self.version == 5:
-                otherwise = encode_ack(PUBACK, 5, packet_id, reasons.UNSPECIFIED_ERROR)
-            self.connection.answer_after(frame, otherwise)
+            self.connection.count_answer()
+            committer.after(_HeldAck(self, frame, PUBACK, packet_id))
 
     def _publish_qos2(self, packet: Publish, message: Message, route: Route, session: Session) -> None:
         incoming = session.incoming
@@ -176,15 +185,29 @@ class Publishing:
             operation = Operation(interface.PUT_INCOMING, session.number)
             operation.incoming = IncomingRecord(packet_id, message)
             committer.stage(operation)
+        if committer.staged != before:
             self.connection.count_answer()
-            committer.after(_RouteAfterCommit(self.connection, session, packet, message))
+            committer.after(_RouteAfterCommit(self, packet_id, message))
             return
         count = self.hub.router.publish(route, message, self.link)
-        frame = _received(PUBREC, packet_id, count, self.version)
+        frame = _received(packet_id, count, self.version)
         if self.connection.answers == 0 and committer.staged == before:
             self.link.send(frame)
         else:
-            self.connection.answer_after(frame, b"")
+            self.connection.count_answer()
+            committer.after(_HeldAck(self, frame, PUBREC, packet_id))
+
+    def not_kept(self, kind: int, packet_id: int, error: StoreError) -> None:
+        """The store refused a message: MQTT 5 is told so, MQTT 3 gets no acknowledgement."""
+        connection = self.connection
+        incoming = self.session.incoming
+        if kind == PUBREC and incoming is not None:
+            incoming.discard(packet_id)
+        if self.version == 5:
+            connection.release(encode_ack(kind, 5, packet_id, error.reason))
+        else:
+            connection.release(b"")
+            connection.end(reasons.IMPLEMENTATION_SPECIFIC_ERROR, f"not kept: {error}")
 
     def pubrel(self, packet_id: int) -> None:
         """The client has released a QoS 2 message."""
@@ -305,8 +328,8 @@ class _Asked:
         self._publishing.decided(self._packet, self._grant, allowed)
 
 
-def _received(kind: int, packet_id: int, count: int, version: int) -> bytes:
+def _received(packet_id: int, count: int, version: int) -> bytes:
     """PUBREC, with No matching subscribers where there were none."""
     if count == 0 and version == 5:
-        return encode_ack(kind, 5, packet_id, reasons.NO_MATCHING_SUBSCRIBERS)
+        return encode_ack(PUBREC, 5, packet_id, reasons.NO_MATCHING_SUBSCRIBERS)
     return pubrec(packet_id)

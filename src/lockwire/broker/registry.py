@@ -95,7 +95,9 @@ class Registry:
         if session is None:
             return False
         owner = session.identity
-        return owner.name != identity.name or (owner.method == CERTIFICATE) != (identity.method == CERTIFICATE)
+        return owner.name != identity.name or (owner.method == CERTIFICATE) != (
+            identity.method == CERTIFICATE
+        )
 
     def is_full(self, client_id: str) -> bool:
         """Whether a session for this client identifier would be one too many."""
@@ -136,6 +138,8 @@ class Registry:
         if session.loaded:
             done(session, True)
         else:
+            session.loaded = True
+            self.hub.core.committer.flush()
             opening = _Opening(self, session, done)
             self._store.open_session(session.number, opening.loaded)
 
@@ -277,6 +281,7 @@ class Registry:
     def restore(self, recovered: Recovered) -> None:
         """Takes over what the store kept. Wills of clients that were connected count from now."""
         hub = self.hub
+        hub.sequence = recovered.sequence
         hub.retained.restore(recovered.retained)
         by_number: dict[int, Session] = {}
         for record in recovered.sessions:

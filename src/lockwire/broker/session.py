@@ -63,7 +63,10 @@ class _HeldPubrel(Effect):
 
 
 class Session:
-    """A client's session. `link` is None while it is not connected; `durable`: it outlives its connection."""
+    """A client's session. `link` is None while it is not connected; `durable`: it outlives its connection.
+
+    `loaded` False: it was recovered, and its queue is still only in the store.
+    """
 
     def __init__(self, hub: Hub, number: int, client_id: str, identity: Identity) -> None:
         self.hub = hub
@@ -90,7 +93,6 @@ class Session:
         self.alias_maximum: int = 0
         self.aliases: dict[bytes, int] | None = None
         self._packet_id: int = 0
-        self._sequence: int = 0
 
     # -- the connection comes and goes -------------------------------------------------------------
 
@@ -187,7 +189,10 @@ class Session:
             if link.outbox_bytes > BACKLOG:
                 link.crowded(publisher)
             return
-        if self._has_room(message):
+        if not self.loaded:
+            # Its queue is in the store, and the store is where this goes.
+            self._record(message, qos, retain, delivery.identifiers)
+        elif self._has_room(message):
             self._enqueue(self._record(message, qos, retain, delivery.identifiers))
             queue = self.queue
             if link is not None and publisher is not None and queue is not None and len(queue) > CROWD:
@@ -240,12 +245,13 @@ class Session:
             link.drop_last(frame)
 
     def _record(self, message: Message, qos: int, retain: bool, identifiers: bytes) -> QueuedRecord:
-        self._sequence += 1
-        record = QueuedRecord(self._sequence, message, qos, retain, identifiers)
+        hub = self.hub
+        hub.sequence += 1
+        record = QueuedRecord(hub.sequence, message, qos, retain, identifiers)
         if self.durable:
             operation = Operation(interface.ENQUEUE, self.number)
             operation.queued = record
-            self.hub.core.committer.stage(operation)
+            hub.core.committer.stage(operation)
         return record
 
     def _has_room(self, message: Message) -> bool:
@@ -446,7 +452,10 @@ class Session:
     # -- what the store gives back -----------------------------------------------------------------
 
     def restore(self, records: list[QueuedRecord], incoming: set[int]) -> None:
-        """Takes over what the store kept of the queue and of the QoS 2 identifiers in use."""
+        """Takes over what the store kept of the queue and of the QoS 2 identifiers in use.
+
+        Behind it comes what was delivered since the store was asked.
+        """
         queue: deque[QueuedRecord] = deque()
         for record in records:
             if record.packet_id:
@@ -455,11 +464,8 @@ class Session:
             else:
                 queue.append(record)
                 self._count(record.message.size)
-            if record.sequence > self._sequence:
-                self._sequence = record.sequence
         if self.queue is not None:
             queue.extend(self.queue)
         self.queue = queue
         if incoming:
             self.incoming = incoming
-        self.loaded = True

@@ -155,10 +155,12 @@ class SessionContent:
 class Recovered:
     """What a store holds when the broker starts. Queues stay where they are until `open_session`.
 
+    `sequence` is the highest of a queued message, 0 where there is none.
     `unrouted` are the QoS 2 messages, each with its session's number, that were kept but not yet routed.
     """
 
     def __init__(self) -> None:
+        self.sequence: int = 0
         self.unrouted: list[tuple[int, IncomingRecord]] = []
         self.sessions: list[SessionRecord] = []
         self.subscriptions: dict[int, list[SubscriptionRecord]] = {}
@@ -175,7 +177,10 @@ class Store:
         raise NotImplementedError
 
     def open_session(self, session: int, done: Callable[[SessionContent], None]) -> None:
-        """Reads the queue and the identifiers in use of a session that was recovered."""
+        """Reads the queue and the identifiers in use of a session that was recovered.
+
+        What it gives includes every commit called before it.
+        """
         raise NotImplementedError
 
     def commit(self, operations: list[Operation], done: Callable[[StoreError | None], None]) -> None:

@@ -42,6 +42,7 @@ class MemoryStore(Store):
         recovered = Recovered()
         for number, kept in self._sessions.items():
             recovered.sessions.append(kept.record)
+            recovered.sequence = max(recovered.sequence, *kept.queue) if kept.queue else recovered.sequence
             recovered.subscriptions[number] = list(kept.subscriptions.values())
             for incoming in kept.incoming.values():
                 if incoming.message is not None:
