@@ -6,6 +6,7 @@ import argparse
 import datetime
 import json
 import re
+import resource
 import shlex
 import sys
 import tempfile
@@ -131,6 +132,12 @@ def as_json(results: Sequence[tuple[Scenario, Measurements]]) -> object:
     ]
 
 
+def allow_many_files() -> None:
+    """Lets brokers and generator, which inherit it, have as many connections as the system allows."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; exit status 2 when nothing could be measured."""
     arguments = parse(argv)
@@ -142,6 +149,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not scenarios:
         print(f"bench: no scenario matches {arguments.only!r}; --list shows them", file=sys.stderr)
         return 2
+    allow_many_files()
     try:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             report = run(arguments, scenarios, Path(folder))

@@ -87,7 +87,11 @@ class Peer(Protocol):
 
 
 class Mosquitto:
-    """Debian's Mosquitto, without limits on queues, so that it loses nothing either."""
+    """Mosquitto as it is by default, but with no limit on its queues, so that it loses nothing either.
+
+    `set_tcp_nodelay` stays off: on, every saturated number of it is a quarter lower or worse, and its paced
+    latencies are the same.
+    """
 
     name = "Mosquitto"
     reports_loop_delay = False
@@ -95,9 +99,7 @@ class Mosquitto:
     SETTINGS = (
         "user root",
         "allow_anonymous true",
-        "set_tcp_nodelay true",
         "max_queued_messages 0",
-        "max_inflight_messages 0",
         "log_type error",
         "log_type warning",
     )

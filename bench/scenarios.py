@@ -206,7 +206,7 @@ def idle() -> Iterator[Scenario]:
             metrics=(
                 Metric(
                     "kb_per_connection",
-                    "memory per connection, KB",
+                    "memory per connection, KiB",
                     Bound("at most", bound, relative=False) if bound else None,
                 ),
                 Metric("broker_cpu_percent", "CPU while idle, % of a core"),
