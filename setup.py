@@ -15,6 +15,7 @@ COMPILED = [
     *(f"src/lockwire/mqtt/{name}.py" for name in (
         "reasons", "errors", "packets", "reader", "properties", "bodies", "decoder", "encoder", "topics", "message",
     )),
+    "src/lockwire/tls/clienthello.py",
     "src/lockwire/tls/session.py",
     "src/lockwire/store/interface.py",
     "src/lockwire/store/memory.py",

@@ -1,6 +1,6 @@
 """What Python's ssl cannot set on an SSLContext, set through the libssl that it is linked to.
 
-Python 3.11 to 3.14 have no call for TLS 1.3 cipher suites and none for a list of groups. OpenSSL has both,
+Python 3.11 to 3.13 have no call for TLS 1.3 cipher suites and none for a list of groups. OpenSSL has both,
 and needs the `SSL_CTX *` inside Python's object. It is the first field of the C structure, which nothing
 promises: so it is used only on interpreters where that was verified, is compared with what Python says about
 the context, and what was set is read back. Where any of this fails, TlsPolicyError gives the reason.
@@ -14,7 +14,7 @@ import sys
 
 from lockwire.tls.errors import TlsPolicyError
 
-_VERIFIED_PYTHONS = ((3, 11), (3, 12), (3, 13), (3, 14))
+_VERIFIED_PYTHONS = ((3, 11), (3, 12), (3, 13))
 
 # openssl/ssl.h
 _CTRL_SET_GROUPS_LIST = 92

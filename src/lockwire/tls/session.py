@@ -43,7 +43,6 @@ class Session:
         self._tls: Any = context.connection()
         self._slice: int = _SLICE if context.record_size == _RECORD else context.record_size
         self._output: bytes = b""
-        self._partial: bool = False  # a record is half in
         self._answered: bool = False  # our first flight is out
         self._hello: list[bytes] | None = []
         self._received: int = 0
@@ -63,24 +62,19 @@ class Session:
         if not self.established and (not self._handshake(data) or not incoming.pending):
             return chunks
         tls = self._tls
-        size = _RECORD if self._partial else min(len(data), _RECORD)
         try:
             while True:
-                chunk: bytes = tls.read(size)
+                chunk: bytes = tls.read(_RECORD)
                 if not chunk:
                     self.closed = True
                     incoming.read()
                     break
                 chunks.append(chunk)
-                # An SSLWantReadError costs more than both questions.
-                size = tls.pending()
-                if not size:
-                    if not incoming.pending:
-                        self._partial = False
-                        break
-                    size = _RECORD
+                # Asking costs 0.1 us, an SSLWantReadError 1 us.
+                if not incoming.pending and not tls.pending():
+                    break
         except SSLWantReadError:
-            self._partial = True
+            pass
         except SSLError as error:
             self._fail(error)
         if self._outgoing.pending:
