@@ -141,7 +141,9 @@ class Application:
             if self._household is not None:
                 if sys.platform != "win32":
                     self._control = ControlServer(self._household.data, self._log.warning)
-                    Commands(self._household, self.status, self.reload, self._log).register(self._control)
+                    Commands(self._household, self.status, self.reload, self._changing, self._log).register(
+                        self._control
+                    )
                     await self._control.start()
                 self._watch = asyncio.create_task(self._watch_addresses())
         except BaseException:
@@ -290,8 +292,13 @@ class Application:
         return report
 
     async def _reload_for_signal(self) -> None:
-        with contextlib.suppress(ControlError):  # it is in the log
+        try:
             await self.reload()
+        except ControlError:
+            pass  # it is in the log
+        except Exception:
+            # Nobody waits for the answer to a signal: this is the outermost edge.
+            self._log.exception("reload failed")
 
     # -- the server's certificate
 
@@ -302,7 +309,7 @@ class Application:
                 try:
                     if await self._ensure_server_certificate(self.settings):
                         await self._broker.reload(self.settings)
-                except (PkiError, TlsFileError, OSError) as error:
+                except _RELOAD_ERRORS as error:
                     self._log.error("the server certificate could not be issued anew", error=str(error))
 
     async def _ensure_server_certificate(self, settings: Settings) -> str | None:

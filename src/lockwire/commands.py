@@ -20,9 +20,10 @@ class Commands:
     """The commands of one broker with a data folder.
 
     Args:
-        household: the folder's content; changed by one command at a time, in a thread.
+        household: the folder's content, changed in a thread.
         status: gives what `lockwire status` shows.
         reload: does what `lockwire reload` asks, and gives what it changed; raises ControlError.
+        changing: held by whoever changes the folder's content or reads it anew; `reload` takes it itself.
         log: where changes are noted.
     """
 
@@ -31,13 +32,14 @@ class Commands:
         household: Household,
         status: Callable[[], object],
         reload: Callable[[], Awaitable[object]],
+        changing: asyncio.Lock,
         log: FilteringBoundLogger,
     ) -> None:
         self._household = household
         self._status = status
         self._reload = reload
         self._log = log
-        self._changing = asyncio.Lock()
+        self._changing = changing
 
     def register(self, control: ControlServer) -> None:
         """Makes a control server answer all of them."""
