@@ -12,7 +12,6 @@ import pytest
 from lockwire.access.authorizer import (
     EVERY_PUBLISH,
     NO_PUBLISH,
-    AllowAll,
     Authorizer,
     RuleAuthorizer,
     publish_bit,
@@ -124,14 +123,6 @@ def test_new_rules_count_at_once_and_change_the_revision() -> None:
     authorizer.set_rules(DEFAULT_RULES)
     assert authorizer.revision != before
     assert authorizer.may_subscribe(DEVICE, "c", "#")
-
-
-def test_a_bare_broker_allows_everything_but_publishing_to_dollar_topics() -> None:
-    authorizer = AllowAll()
-    assert authorizer.publish_mask(ANONYMOUS_IDENTITY, "c", b"a") == EVERY_PUBLISH
-    assert authorizer.publish_mask(ANONYMOUS_IDENTITY, "c", b"$SYS/a") == NO_PUBLISH
-    assert authorizer.may_subscribe(ANONYMOUS_IDENTITY, "c", "$SYS/#")
-    assert authorizer.may_receive(ANONYMOUS_IDENTITY, "c", b"$SYS/a")
 
 
 def test_the_bits_of_a_publish_mask() -> None:

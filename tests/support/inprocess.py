@@ -30,7 +30,7 @@ class Everything(Authorizer):
     def publish_mask(self, identity: Identity, client_id: str, topic: bytes) -> int:
         return NO_PUBLISH if topic.startswith(b"$") else EVERY_PUBLISH
 
-    def may_subscribe(self, identity: Identity, client_id: str, topic_filter: str) -> bool:
+    def may_subscribe(self, identity: Identity, client_id: str, topic_filter: str) -> int:
         return True
 
     def may_receive(self, identity: Identity, client_id: str, topic: bytes) -> bool:

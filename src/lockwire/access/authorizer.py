@@ -46,26 +46,22 @@ class Authorizer:
         """Decides about one PUBLISH where `publish_mask` answered -1; calls `done` exactly once."""
         done(False)
 
-    def may_subscribe(self, identity: Identity, client_id: str, topic_filter: str) -> bool:
-        """Whether a subscription may be made: only if every topic that the filter can match is allowed."""
+    def may_subscribe(self, identity: Identity, client_id: str, topic_filter: str) -> int:
+        """Whether a subscription may be made: True, False, or -1: ask `decide_subscription`.
+
+        It may only if every topic that the filter can match may be received.
+        """
         return False
+
+    def decide_subscription(
+        self, identity: Identity, client_id: str, topic_filter: str, qos: int, done: Callable[[bool], None]
+    ) -> None:
+        """Decides about one subscription where `may_subscribe` answered -1; calls `done` exactly once."""
+        done(False)
 
     def may_receive(self, identity: Identity, client_id: str, topic: bytes) -> bool:
         """Whether a message of this topic may be delivered, asked for queued ones and wills once more."""
         return False
-
-
-class AllowAll(Authorizer):
-    """For a bare `lockwire broker`: publish outside `$`, subscribe to everything, `$SYS` included."""
-
-    def publish_mask(self, identity: Identity, client_id: str, topic: bytes) -> int:
-        return NO_PUBLISH if topic.startswith(b"$") else EVERY_PUBLISH
-
-    def may_subscribe(self, identity: Identity, client_id: str, topic_filter: str) -> bool:
-        return True
-
-    def may_receive(self, identity: Identity, client_id: str, topic: bytes) -> bool:
-        return True
 
 
 class RuleAuthorizer(Authorizer):

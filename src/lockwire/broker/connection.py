@@ -132,6 +132,7 @@ class Connection:
         self._work: int = 0
         self.answers: int = 0
         self._keep_alive_timer: _KeepAlive | None = None
+        hub.connected += 1
         hub.unauthenticated += 1
 
     # -- input -------------------------------------------------------------------------------------
@@ -436,6 +437,7 @@ class Connection:
 
     def lost(self) -> None:
         """The network connection is gone."""
+        self.hub.connected -= 1
         self._leave()
 
     def _leave(self) -> None:
@@ -473,8 +475,11 @@ class Connection:
         """The connection ended before TLS was up."""
         self.core.counters.handshakes_failed += 1
         failure = tls.failure
-        detail = failure.summary() if failure is not None else "the peer left during the handshake"
-        self.hub.refusals.record("handshake", self.listener.name, self.link.peer, "", "", "", detail)
+        if failure is None:
+            return
+        self.hub.refusals.record(
+            "handshake", self.listener.name, self.link.peer, "", "", "", failure.summary(), failure.offered()
+        )
 
     def websocket_failed(self, detail: str) -> None:
         """The WebSocket layer gave up."""

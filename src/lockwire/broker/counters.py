@@ -9,6 +9,7 @@ class Counters:
     def __init__(self) -> None:
         self.connections_opened: int = 0
         self.connections_refused: int = 0
+        self.connections_delayed: int = 0
         self.handshakes: int = 0
         self.handshakes_resumed: int = 0
         self.handshakes_failed: int = 0
@@ -48,6 +49,7 @@ class Counters:
         return {
             "connections_opened": self.connections_opened,
             "connections_refused": self.connections_refused,
+            "connections_delayed": self.connections_delayed,
             "handshakes": self.handshakes,
             "handshakes_resumed": self.handshakes_resumed,
             "handshakes_failed": self.handshakes_failed,

@@ -35,6 +35,7 @@ class Hub:
         self.router = Router(core.counters, authorizer)
         self.retained = Retained(core.committer, core.counters, retained_messages, retained_bytes)
         self.registry: Registry | None = None
+        self.connected: int = 0
         self.unauthenticated: int = 0
         self.queue_messages: int = 10_000
         self.queue_bytes: int = 16 * 1024 * 1024
@@ -48,6 +49,14 @@ class Hub:
         self.unauthenticated_connections: int = 4096
         self.sequence: int = 0
         self.revision: int = authorizer.revision
+
+    def admit(self) -> str:
+        """Why no further connection is taken; empty: it is. The one that asks is counted already."""
+        if self.connected > self.connections:
+            return "too many connections"
+        if self.unauthenticated > self.unauthenticated_connections:
+            return "too many connections that are not authenticated yet"
+        return ""
 
     def wall_time(self) -> float:
         """The time of day, by which messages and sessions expire."""

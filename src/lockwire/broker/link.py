@@ -45,6 +45,17 @@ class _Deadline(Timer):
             link.deadline_passed()
 
 
+class _Turn(Timer):
+    """Takes up a connection that had to wait because too many came at once."""
+
+    def __init__(self, link: Link) -> None:
+        super().__init__()
+        self.link = link
+
+    def fire(self) -> None:
+        self.link.resume_reading()
+
+
 class _Patience(Timer):
     """Ends the time that a slow reader may hold back publishers."""
 
@@ -95,10 +106,10 @@ class Link:
             self.peer = f"[{name[0]}]:{name[1]}" if ":" in self.address else f"{name[0]}:{name[1]}"
         else:
             self.peer = "unix"
-        refusal = listener.admit(self.address) if listener.accepting else "this listener is closing"
-        listener.enter(self, self.address)
         connection = self.connection
         assert connection is not None
+        refusal = listener.admit(self.address) or connection.hub.admit()
+        listener.enter(self, self.address)
         if refusal:
             core.counters.connections_refused += 1
             connection.refuse_link(refusal)
@@ -115,7 +126,12 @@ class Link:
         if listener.has_websocket:
             self.websocket = WebSocketLayer(listener.websocket_path, listener.websocket_origins)
             self.layered = True
-        self.arm_deadline(deadline)
+        wait = listener.wait_for(core.now)
+        if wait > 0.0:
+            core.counters.connections_delayed += 1
+            self.pause_reading()
+            core.wheel.schedule(_Turn(self), core.now + wait)
+        self.arm_deadline(deadline + wait)
 
     def data_received(self, data: bytes) -> None:
         core = self.core

@@ -46,6 +46,7 @@ class Listener:
         self.accepting: bool = True
         self.links: set[Link] = set()
         self.addresses: dict[str, int] = {}
+        self._next_slot: float = 0.0
 
     def adopt(self, change: Listener) -> None:
         """Takes over the policy and the limits of `change`, for the connections that follow."""
@@ -71,12 +72,25 @@ class Listener:
 
     def admit(self, address: str) -> str:
         """Why a connection from `address` is refused; empty: it is not."""
+        if not self.accepting:
+            return "this listener is closing"
         if self.connections and len(self.links) >= self.connections:
             return "too many connections on this listener"
         most = self.connections_per_address
         if address and most and self.addresses.get(address, 0) >= most:
             return "too many connections from this address"
         return ""
+
+    def wait_for(self, now: float) -> float:
+        """Seconds that a connection accepted at `now` waits, so that no more than the rate are taken up.
+
+        A second's worth may come at once.
+        """
+        if not self.connection_rate:
+            return 0.0
+        slot = max(self._next_slot, now - 1.0) + 1.0 / self.connection_rate
+        self._next_slot = slot
+        return max(0.0, slot - now)
 
     def enter(self, link: Link, address: str) -> None:
         """Counts a connection in."""

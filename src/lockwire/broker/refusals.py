@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final
 
 REMEMBERED: Final = 1000
@@ -32,6 +32,7 @@ class Refusal:
     identity: str
     reason: str
     detail: str
+    offered: dict[str, str]
 
 
 @dataclass(slots=True)
@@ -51,11 +52,22 @@ class Refusals:
         self._sources: dict[tuple[str, str], _Source] = {}
 
     def record(
-        self, kind: str, listener: str, peer: str, client_id: str, identity: str, reason: str, detail: str
+        self,
+        kind: str,
+        listener: str,
+        peer: str,
+        client_id: str,
+        identity: str,
+        reason: str,
+        detail: str,
+        offered: dict[str, str] | None = None,
     ) -> None:
-        """Keeps a refusal and writes its line, unless its source has had enough of them."""
+        """Keeps a refusal and writes its line, unless its source has had enough of them.
+
+        `offered` is what the peer said of itself: server name, TLS versions, cipher suites.
+        """
         now = time.time()
-        refusal = Refusal(now, kind, listener, peer, client_id, identity, reason, detail)
+        refusal = Refusal(now, kind, listener, peer, client_id, identity, reason, detail, offered or {})
         self.latest.append(refusal)
         self.total[kind] = self.total.get(kind, 0) + 1
         source = self._source((kind, peer.rpartition(":")[0]), now)
@@ -63,9 +75,9 @@ class Refusals:
             source.suppressed += 1
             return
         source.lines += 1
-        fields = {
-            name: value for name, value in asdict(refusal).items() if value and name not in ("time", "kind")
-        }
+        known = ("listener", "peer", "client_id", "identity", "reason", "detail")
+        fields = {name: getattr(refusal, name) for name in known if getattr(refusal, name)}
+        fields.update(refusal.offered)
         self._write(f"{kind} refused", fields)
 
     def _source(self, key: tuple[str, str], now: float) -> _Source:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from lockwire.access.authorizer import ASK
+from lockwire.broker.commit import Effect
 from lockwire.broker.router import Subscription, identifier_property
 from lockwire.broker.session import Session
 from lockwire.mqtt import reasons
@@ -13,50 +15,117 @@ from lockwire.mqtt.message import Message
 from lockwire.mqtt.packets import Subscribe, SubscriptionRequest, Unsubscribe
 from lockwire.mqtt.topics import parse_shared, validate_topic_filter
 from lockwire.store import interface
-from lockwire.store.interface import Operation
+from lockwire.store.interface import Operation, StoreError
 
 if TYPE_CHECKING:
     from lockwire.broker.connection import Connection
+
+ASKED: Final = -1
+
+
+class _ReplayAfterCommit(Effect):
+    """Retained messages, which come behind the SUBACK that waits."""
+
+    def __init__(self, subscribing: Subscribing) -> None:
+        self.subscribing = subscribing
+
+    def committed(self) -> None:
+        self.subscribing.replay()
+
+    def refused(self, error: StoreError) -> None:
+        """The SUBACK said that there is no subscription."""
+
+
+class Subscribing:
+    """One SUBSCRIBE being answered: its filters are judged in turn, by the rules or by who they leave it
+    to.
+    """
+
+    def __init__(self, connection: Connection, session: Session, packet: Subscribe) -> None:
+        self._connection = connection
+        self._session = session
+        self._packet = packet
+        self._next: int = 0
+        self._granted: list[int] = []
+        self._replays: list[tuple[Subscription, str]] = []
+        self._staged: int = connection.core.committer.staged
+
+    def go_on(self) -> None:
+        """Judges the filters that are left, then answers."""
+        connection = self._connection
+        requests = self._packet.requests
+        while self._next < len(requests):
+            request = requests[self._next]
+            code = _refusal(connection, self._session, request)
+            if code == ASKED:
+                connection.park()
+                connection.hub.authorizer.decide_subscription(
+                    connection.identity,
+                    connection.client_id,
+                    request.topic_filter,
+                    request.qos,
+                    self._decided,
+                )
+                return
+            self._judged(request, code)
+        self._answer()
+
+    def _decided(self, allowed: bool) -> None:
+        connection = self._connection
+        if connection.session is not self._session:
+            return
+        self._judged(self._packet.requests[self._next], 0 if allowed else reasons.NOT_AUTHORIZED)
+        self.go_on()
+        connection.unpark()
+
+    def _judged(self, request: SubscriptionRequest, code: int) -> None:
+        connection = self._connection
+        self._next += 1
+        if code == 0:
+            identifier = self._packet.subscription_identifier
+            subscription, topic_filter, is_new = _make(connection, self._session, request, identifier)
+            code = subscription.qos
+            wanted = request.retain_handling == 0 or (request.retain_handling == 1 and is_new)
+            if wanted and not subscription.share:
+                self._replays.append((subscription, topic_filter))
+        else:
+            connection.core.counters.subscribe_refused += 1
+            connection.record("subscribe", code, f"may not subscribe to {request.topic_filter!r}")
+            if connection.version != 5:
+                code = 0x80
+        self._granted.append(code)
+
+    def _answer(self) -> None:
+        connection = self._connection
+        version = connection.version
+        granted = self._granted
+        frame = encode_suback(version, self._packet.packet_id, granted)
+        if connection.core.committer.staged != self._staged:
+            refused = [reasons.UNSPECIFIED_ERROR] * len(granted)
+            connection.answer_after(frame, encode_suback(version, self._packet.packet_id, refused))
+            if self._replays:
+                connection.core.committer.after(_ReplayAfterCommit(self))
+        else:
+            connection.answer(frame)
+            self.replay()
+
+    def replay(self) -> None:
+        """Sends the retained messages that the new subscriptions ask for."""
+        connection = self._connection
+        if connection.session is self._session:
+            for subscription, topic_filter in self._replays:
+                _replay(connection, self._session, subscription, topic_filter)
 
 
 def subscribe(connection: Connection, packet: Subscribe) -> None:
     """Makes the subscriptions that are allowed, answers, and sends the retained messages they ask for."""
     session = connection.session
     assert session is not None
-    committer = connection.core.committer
-    before = committer.staged
-    granted: list[int] = []
-    replays: list[tuple[Subscription, str]] = []
-    for request in packet.requests:
-        code = _refusal(connection, session, request)
-        if code == 0:
-            subscription, topic_filter, is_new = _make(
-                connection, session, request, packet.subscription_identifier
-            )
-            code = subscription.qos
-            wanted = request.retain_handling == 0 or (request.retain_handling == 1 and is_new)
-            if wanted and not subscription.share:
-                replays.append((subscription, topic_filter))
-        else:
-            connection.core.counters.subscribe_refused += 1
-            connection.record("subscribe", code, f"may not subscribe to {request.topic_filter!r}")
-            if connection.version != 5:
-                code = 0x80
-        granted.append(code)
-    frame = encode_suback(connection.version, packet.packet_id, granted)
-    if committer.staged != before:
-        refused = encode_suback(
-            connection.version, packet.packet_id, [reasons.UNSPECIFIED_ERROR] * len(granted)
-        )
-        connection.answer_after(frame, refused)
-    else:
-        connection.answer(frame)
-    for subscription, topic_filter in replays:
-        _replay(connection, session, subscription, topic_filter)
+    Subscribing(connection, session, packet).go_on()
 
 
 def _refusal(connection: Connection, session: Session, request: SubscriptionRequest) -> int:
-    """The reason code a subscription is refused with; 0: it is not."""
+    """The reason code a subscription is refused with; 0: it is not; ASKED: somebody else decides."""
     topic_filter = request.topic_filter
     hub = connection.hub
     try:
@@ -72,9 +141,10 @@ def _refusal(connection: Connection, session: Session, request: SubscriptionRequ
         or hub.router.subscriptions >= hub.subscriptions
     ):
         return reasons.QUOTA_EXCEEDED
-    if not hub.authorizer.may_subscribe(connection.identity, connection.client_id, topic_filter):
-        return reasons.NOT_AUTHORIZED
-    return 0
+    allowed = hub.authorizer.may_subscribe(connection.identity, connection.client_id, topic_filter)
+    if allowed == ASK:
+        return ASKED
+    return 0 if allowed else reasons.NOT_AUTHORIZED
 
 
 def _make(

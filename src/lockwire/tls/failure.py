@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 from cryptography import x509
 
-from lockwire.tls import alerts
+from lockwire.tls import alerts, suites
 from lockwire.tls.clienthello import ClientHello
 
 MAXIMUM_DER = 1_536
 _MAXIMUM_NAME = 200
+_SUITES_SHOWN = 8
 
 # Reasons of ours, beside OpenSSL's.
 PEER_CLOSED = "PEER_CLOSED"
@@ -160,6 +161,23 @@ class HandshakeFailure:
         if self.client_hello is not None and self.client_hello.server_name:
             text += f"; server name {self.client_hello.server_name}"
         return text
+
+    def offered(self) -> dict[str, str]:
+        """What the client offered, for a log: TLS versions, cipher suites, server name; {} without a
+        hello.
+        """
+        hello = self.client_hello
+        if hello is None:
+            return {}
+        offered = {
+            "tls_versions": " ".join(version_name(version) for version in hello.versions),
+            "cipher_suites": " ".join(suites.name_of(code) for code in hello.cipher_suites[:_SUITES_SHOWN]),
+        }
+        if len(hello.cipher_suites) > _SUITES_SHOWN:
+            offered["cipher_suites"] += f" and {len(hello.cipher_suites) - _SUITES_SHOWN} more"
+        if hello.server_name:
+            offered["server_name"] = hello.server_name
+        return offered
 
 
 def version_name(version: int) -> str:
