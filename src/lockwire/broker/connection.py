@@ -489,10 +489,8 @@ class Connection:
         """The listener does not admit the connection."""
         self.hub.refusals.record("connection", self.listener.name, self.link.peer, "", "", "", detail)
 
-    def deadline_passed(self, in_handshake: bool) -> None:
+    def deadline_passed(self) -> None:
         """The connection did not get to its CONNACK in time."""
-        if in_handshake:
-            return
         self.record("connect", reasons.MAXIMUM_CONNECT_TIME, "no complete CONNECT in time")
 
     def record(self, kind: str, reason: int, detail: str) -> None:

@@ -14,6 +14,7 @@ from lockwire.broker.core import Core
 from lockwire.broker.listener import Listener
 from lockwire.broker.websocket import WebSocketLayer
 from lockwire.broker.wheel import Timer
+from lockwire.tls.failure import TIMED_OUT
 from lockwire.tls.session import Session as TlsSession
 
 if TYPE_CHECKING:
@@ -159,13 +160,15 @@ class Link:
     def connection_lost(self, error: Exception | None) -> None:
         self.core.begin()
         self.transport = None
+        ours = self.closing
         self.closing = True
         self._disarm()
         self.listener.leave(self, self.address)
         connection = self.connection
         tls = self.tls
         if tls is not None and not tls.established and connection is not None:
-            tls.abandon()
+            if not ours:
+                tls.abandon()
             connection.handshake_ended(tls)
         self.connection = None
         if connection is not None:
@@ -447,8 +450,12 @@ class Link:
             self.transport.abort()
             return
         connection = self.connection
-        if connection is not None:
-            connection.deadline_passed(self.tls is not None and not self.tls.established)
+        tls = self.tls
+        in_handshake = tls is not None and not tls.established
+        if tls is not None and in_handshake:
+            tls.abandon(TIMED_OUT)
+        if connection is not None and not in_handshake:
+            connection.deadline_passed()
         if not self.closing:
             self.close_now()
 
