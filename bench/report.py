@@ -19,7 +19,8 @@ METHOD = """\
 How it is measured: the broker runs on one core and the load generator (`bench/load`, one thread) on another.
 Every repetition starts a fresh broker, the brokers take turns, and numbers are medians of the repetitions;
 ± is half the distance between the extremes. *Busy* is the CPU time of broker / generator as a share of one
-core: where the generator is near 100 % and the broker is not, the generator was the limit (†). Every
+core: where the generator is near 100 % and the broker is not, the generator was the limit (†), except
+that a pacing generator never sleeps. Every
 publication carries its topic's sequence number: *faults* are deliveries lost, duplicated, misrouted or out of
 order, acknowledgements out of order, and refusals, over all repetitions; a scenario with faults of Lockwire
 counts as missed, whatever its speed.
@@ -143,7 +144,7 @@ def _table(rows: Sequence[Row], with_sketch: bool) -> Iterator[str]:
         cells += [_ratio(row.ratio(Mosquitto.name)), _bound(row.metric.bound), row.verdict()]
         if with_sketch:
             cells += _sketch_cells(row)
-        cells += _context(row.measurements) if first else [""] * 4
+        cells += _context(row.scenario, row.measurements) if first else [""] * 4
         yield _line(cells)
 
 
@@ -158,18 +159,19 @@ def _sketch_cells(row: Row) -> list[str]:
     ]
 
 
-def _context(found: Measurements) -> list[str]:
+def _context(scenario: Scenario, found: Measurements) -> list[str]:
+    paced = any("rate" in step.options for step in scenario.steps)
     ours = found.get(Lockwire.name)
     delay = ours.median("loop_delay_ms") if ours else None
     return [
         NOTHING if delay is None else f"{delay:.1f}",
-        _busy(found.get(Mosquitto.name)),
-        _busy(ours),
+        _busy(found.get(Mosquitto.name), paced),
+        _busy(ours, paced),
         _faults(found),
     ]
 
 
-def _busy(measurement: Measurement | None) -> str:
+def _busy(measurement: Measurement | None, paced: bool) -> str:
     """CPU of broker / generator, of the step where the generator had most to do."""
     if measurement is None:
         return NOTHING
@@ -183,7 +185,8 @@ def _busy(measurement: Measurement | None) -> str:
     if not shares:
         return NOTHING
     generator, broker = sorted(shares)[len(shares) // 2]
-    return f"{broker:.0f} / {generator:.0f}{' †' if generator >= LIMITED > broker else ''}"
+    limited = generator >= LIMITED > broker and not paced
+    return f"{broker:.0f} / {generator:.0f}{' †' if limited else ''}"
 
 
 def _faults(found: Measurements) -> str:

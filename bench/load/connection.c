@@ -19,6 +19,8 @@
 enum {
     READ_SIZE = 512 * 1024,        /* one read of a plain socket */
     READ_BUDGET = 1024 * 1024,     /* bytes of one connection before the others have their turn */
+    SMALL_READ = 512,              /* where payloads are large: only their beginning is wanted */
+    LARGE_PAYLOAD = 16 * 1024,
     TLS_READ_AHEAD = 128 * 1024,
     EVENTS_A_STEP = 512,
     CLIENTS_PER_ADDRESS = 100,     /* source addresses 127.0.x.y: ports last, limits per address are not met */
@@ -234,16 +236,19 @@ static bool read_some(struct connection *c, size_t *count)
                 lost(c);
             return false;
         }
-    } else if (c->skip > READ_SIZE / 16) {
+    } else if (c->skip >= LARGE_PAYLOAD / 2) {
         n = recv(c->fd, NULL, c->skip, MSG_TRUNC);   /* the payload's filling is passed over, not copied */
         if (n > 0) {
+            if ((size_t)n < c->skip && !c->ended)
+                c->readable = false;
             c->skip -= (size_t)n;
             *count = (size_t)n;
             return true;
         }
     } else {
-        n = read(c->fd, base, READ_SIZE);
-        if (n > 0 && n < READ_SIZE && !c->ended)
+        ssize_t size = options.payload >= LARGE_PAYLOAD && c->subscriber ? SMALL_READ : READ_SIZE;
+        n = read(c->fd, base, (size_t)size);
+        if (n > 0 && n < size && !c->ended)
             c->readable = false;
     }
     if (n <= 0) {

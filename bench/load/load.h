@@ -90,7 +90,8 @@ struct connection {
 struct publisher {
     struct connection *connection;
     unsigned first, step, streams;
-    uint8_t *block;               /* frames of equal length, one or more rounds through the streams */
+    uint8_t *block;               /* frames of equal length */
+    uint8_t *heads;               /* what comes before the payload, a stream each; NULL: the block has them all */
     unsigned frames, stride, stamp_offset, packet_id_offset;
     unsigned position;            /* next frame */
     unsigned slot;                /* its stream, as an index into the publisher's own */

@@ -6,6 +6,7 @@
 
 enum {
     SLICE_SIZE = 64 * 1024,       /* bytes handed to one write */
+    BLOCK_SIZE = 4 * 1024 * 1024,
     COPY_SIZE = 16 * 1024,        /* shorter ones go into the same write as acknowledgements */
 };
 
@@ -16,30 +17,56 @@ void publish_hold(bool hold)
     held = hold;
 }
 
-/* Formats the block: as many frames as fill a slice, in whole rounds through the publisher's streams. */
+/* Formats everything of the publisher's stream number slot that comes before the payload. */
+static size_t format_head(const struct publisher *p, unsigned slot, uint8_t *to)
+{
+    char topic[256];
+    size_t packet_id_offset;
+    layout_topic(p->first + slot * p->step, topic);
+    return publish_head(to, topic, &packet_id_offset);
+}
+
+static void format_heads(struct publisher *p)
+{
+    uint8_t head[512];
+    p->heads = malloc((size_t)p->streams * p->stamp_offset);
+    if (!p->heads)
+        die("no memory for topics");
+    for (unsigned slot = 0; slot < p->streams; slot++) {
+        if (format_head(p, slot, head) != p->stamp_offset)
+            die("the topics of one publisher must be equally long");
+        memcpy(p->heads + (size_t)slot * p->stamp_offset, head, p->stamp_offset);
+    }
+}
+
+/* Formats the block: as many frames as fill a slice, in whole rounds through the publisher's streams. Where one
+ * round would be too large, frames get their heads only when they are sent. */
 void publisher_prepare(struct publisher *p)
 {
     uint8_t head[512];
     char topic[256];
     size_t packet_id_offset;
     layout_topic(p->first, topic);
-    size_t length = publish_head(head, topic, &packet_id_offset);
-    p->stride = (unsigned)(length + options.payload);
-    p->stamp_offset = (unsigned)length;
+    p->stamp_offset = (unsigned)publish_head(head, topic, &packet_id_offset);
     p->packet_id_offset = (unsigned)packet_id_offset;
-    unsigned rounds = (SLICE_SIZE / p->stride + p->streams) / p->streams;
-    p->frames = (rounds ? rounds : 1) * p->streams;
+    p->stride = p->stamp_offset + options.payload;
+    format_heads(p);
+    p->frames = SLICE_SIZE / p->stride + 1;
+    bool rounds = (size_t)p->streams * p->stride <= BLOCK_SIZE;
+    if (rounds)
+        p->frames = (p->frames + p->streams - 1) / p->streams * p->streams;
     p->block = malloc((size_t)p->frames * p->stride);
     if (!p->block)
         die("no memory for publications");
     for (unsigned i = 0; i < p->frames; i++) {
         uint8_t *frame = p->block + (size_t)i * p->stride;
-        layout_topic(p->first + i % p->streams * p->step, topic);
-        if (publish_head(head, topic, &packet_id_offset) != length)
-            die("topics of one publisher must be equally long: %s", topic);
-        memcpy(frame, head, length);
+        memcpy(frame, p->heads + (size_t)(i % p->streams) * p->stamp_offset, p->stamp_offset);
         for (unsigned j = 0; j < options.payload; j++)
-            frame[length + j] = (uint8_t)('a' + j % 26);
+            frame[p->stamp_offset + j] = (uint8_t)('a' + j % 26);
+    }
+    if (rounds) {
+        free(p->heads);
+        p->heads = NULL;
     }
     p->sequence = 1;
     p->packet_id = 1;
@@ -66,6 +93,8 @@ bool publisher_may_send(const struct publisher *p)
 static void stamp_frame(struct publisher *p, uint8_t *frame, uint64_t due_ns)
 {
     struct stamp stamp = {p->first + p->slot * p->step, p->sequence, due_ns};
+    if (p->heads)
+        memcpy(frame, p->heads + (size_t)p->slot * p->stamp_offset, p->stamp_offset);
     memcpy(frame + p->stamp_offset, &stamp, sizeof stamp);
     if (++p->slot == p->streams) {
         p->slot = 0;
