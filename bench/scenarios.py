@@ -107,11 +107,11 @@ def saturated_bound(security: Security, qos: int, shape: str, payload: int) -> f
     return 0.7 if payload == 65536 and security is not Security.PLAIN else 1
 
 
-def sketch_share(qos: int, payload: int, version: int) -> float | None:
+def sketch_share(qos: int, shape: str, payload: int, version: int) -> float | None:
     """Which share of the sketch's deliveries a second is required."""
     if payload != 64 or version != 4:
         return None
-    return {0: 0.4, 1: 0.8}.get(qos)
+    return {(0, "50->50"): 0.4, (0, "1->100"): 0.4, (1, "1->100"): 0.4, (1, "50->50"): 0.8}.get((qos, shape))
 
 
 def saturated() -> Iterator[Scenario]:
@@ -127,7 +127,7 @@ def saturated() -> Iterator[Scenario]:
             "payload": payload,
             "seconds": SATURATED_SECONDS,
         }
-        share = sketch_share(qos, payload, version) if shape in ("50->50", "1->100") else None
+        share = sketch_share(qos, shape, payload, version)
         yield Scenario(
             name=f"{security.value}, QoS {qos}, {shape}, {payload} B, MQTT {VERSIONS[version]}",
             group="Saturated",
