@@ -15,7 +15,7 @@ from lockwire.broker.hub import Hub
 from lockwire.broker.link import Link
 from lockwire.broker.listener import Listener
 from lockwire.broker.publishing import Publishing
-from lockwire.broker.session import Session
+from lockwire.broker.session import CROWD, Session
 from lockwire.broker.subscribing import subscribe, unsubscribe
 from lockwire.broker.wheel import Timer
 from lockwire.mqtt import reasons
@@ -341,6 +341,12 @@ class Connection:
         """Whether the session waits for room in the outbox."""
         session = self.session
         return session is not None and session.has_backlog
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether so many messages wait for this client that publishers are still held back."""
+        session = self.session
+        return session is not None and session.is_crowded(CROWD * 3 // 4)
 
     def write_backlog(self) -> None:
         """There is room in the outbox again."""

@@ -88,6 +88,7 @@ class Link:
         self.closing: bool = False
         self.reading: bool = True
         self.slow: bool = False
+        self.holds_back: bool = False
         self._held: list[bytes] = []
         self._queued: bool = False
         self._deadline: _Deadline | None = None
@@ -377,14 +378,14 @@ class Link:
             self._write_outbox()
             if not self.congested:
                 return False
-        if publisher is not None and not self.slow and publisher is not self:
+        if publisher is not None:
             self.hold_back(publisher)
         return self.outbox_bytes > self.listener.outbox_bytes
 
     def hold_back(self, publisher: Link) -> None:
         """Stops reading from `publisher` until this link is relieved or its time is up."""
         connection = publisher.connection
-        if connection is None or self.slow or not connection.hold():
+        if publisher is self or connection is None or self.slow or not connection.hold():
             return
         self.core.counters.publishers_delayed += 1
         if not self._waiters:
@@ -392,21 +393,27 @@ class Link:
                 self._patience = _Patience(self)
             self.core.wheel.schedule(self._patience, self.core.now + PATIENCE)
         self._waiters.append(publisher)
+        self.holds_back = True
 
     def patience_ended(self) -> None:
         """This link has held back publishers for long enough: from now on it is the one that loses."""
         if self._waiters:
             self.slow = True
             self.release_waiters()
+            self.holds_back = True
 
     def relieved(self) -> None:
         """The outbox has been written and the transport has room."""
         connection = self.connection
-        if connection is not None and connection.has_backlog:
-            connection.write_backlog()
-            if self.outbox_bytes > 0:
+        if connection is not None:
+            if connection.has_backlog:
+                connection.write_backlog()
+                if self.outbox_bytes > 0:
+                    return
+            if connection.is_crowded:
                 return
         self.slow = False
+        self.holds_back = False
         if self._waiters:
             self.release_waiters()
 

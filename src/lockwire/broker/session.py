@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from lockwire.broker.link import Link
 
 CROWD: Final = 1000
-"""Messages in the queue of a connected client above which publishers are held back."""
+"""Messages in the queue of a connected client above which publishers are held back, until a quarter is
+gone.
+"""
 BACKLOG: Final = 524_288
 UNLIMITED: Final = 268_435_460
 
@@ -194,8 +196,7 @@ class Session:
             self._record(message, qos, retain, delivery.identifiers)
         elif self._has_room(message):
             self._enqueue(self._record(message, qos, retain, delivery.identifiers))
-            queue = self.queue
-            if link is not None and publisher is not None and queue is not None and len(queue) > CROWD:
+            if link is not None and publisher is not None and self.is_crowded(CROWD):
                 link.hold_back(publisher)
         else:
             self.hub.core.counters.dropped_queue_full += 1
@@ -261,6 +262,13 @@ class Session:
         if hub.queued_bytes + size > hub.memory_bytes:
             return False
         return not queue or (len(queue) < hub.queue_messages and self.queue_bytes + size <= hub.queue_bytes)
+
+    def is_crowded(self, messages: int) -> bool:
+        """Whether more than `messages` wait, or more than that share of a quarter of the bytes allowed."""
+        queue = self.queue
+        if not queue:
+            return False
+        return len(queue) > messages or self.queue_bytes * 4 * CROWD > self.hub.queue_bytes * messages
 
     def _count(self, size: int) -> None:
         self.queue_bytes += size
@@ -371,6 +379,8 @@ class Session:
             self._transmit(link, record)
         if not queue:
             self.queue = None
+        if link.holds_back and not self.is_crowded(CROWD * 3 // 4):
+            link.relieved()
 
     @property
     def has_backlog(self) -> bool:
