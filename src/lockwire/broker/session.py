@@ -185,7 +185,7 @@ class Session:
         link = self.link
         if link is None and not self.durable:
             return
-        if link is not None and self.quota > 0 and not self.queue:
+        if link is not None and self.quota > 0 and not self.queue and link.outbox_bytes < BACKLOG:
             record = self._record(message, qos, retain, delivery.identifiers)
             self._transmit(link, record)
             if link.outbox_bytes > BACKLOG:
