@@ -260,6 +260,8 @@ class Publishing:
             raise ProtocolError(f"more than {hub.topic_levels} topic levels", reasons.TOPIC_NAME_INVALID)
         mask = hub.authorizer.publish_mask(self.connection.identity, self.connection.client_id, topic)
         grant = Grant(hub.router.route(topic, name), mask)
+        if grant.route.stale:
+            return grant  # too long to be kept
         grants = self._grants
         if len(grants) >= GRANTS:
             grants.clear()

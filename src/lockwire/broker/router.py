@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 ROUTES: Final = 200_000
 """Routes kept at most."""
+LONG: Final = 1024
+"""Bytes of a topic that is not worth its place among the routes kept."""
 _SUBSCRIPTION_IDENTIFIER: Final = b"\x0b"
 
 
@@ -121,6 +123,7 @@ class Route:
         self.groups: list[ShareGroup] = []
         self.stale: bool = False
         self.special: bool = False
+        self.references: int = 0
 
 
 class Router:
@@ -196,7 +199,10 @@ class Router:
         route = self.routes.get(topic)
         if route is None:
             route = self._build(topic, name)
-            self._keep(route)
+            if len(topic) > LONG:
+                route.stale = True
+            else:
+                self._keep(route)
         return route
 
     def invalidate(self, topic_filter: str) -> None:
@@ -218,7 +224,7 @@ class Router:
         route.stale = True
         del self.routes[route.topic]
         self._routed.remove(route.name)
-        self._references -= len(route.deliveries)
+        self._references -= route.references
 
     def _keep(self, route: Route) -> None:
         while len(self.routes) >= ROUTES or (self._references > self.maximum_references and self.routes):
@@ -231,7 +237,9 @@ class Router:
         self.routes[route.topic] = route
         self._routed.put(route.name, route)
         self._order.append(route.topic)
-        self._references += len(route.deliveries)
+        # A level of a topic that nobody shares costs about what two deliveries do.
+        route.references = len(route.deliveries) + 2 * (route.name.count("/") + 1)
+        self._references += route.references
 
     def _build(self, topic: bytes, name: str) -> Route:
         self.counters.routes_built += 1
