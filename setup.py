@@ -16,11 +16,12 @@ COMPILED = [
         "reasons", "errors", "packets", "reader", "properties", "bodies", "decoder", "encoder", "topics", "message",
     )),
     "src/lockwire/tls/clienthello.py",
+    "src/lockwire/access/authorizer.py",
     "src/lockwire/tls/session.py",
     "src/lockwire/store/interface.py",
     "src/lockwire/store/memory.py",
     *(f"src/lockwire/broker/{name}.py" for name in (
-        "counters", "wheel", "commit", "topictree", "core", "listener", "link", "router", "session", "retained",
+        "counters", "wheel", "commit", "topictree", "core", "listener", "link", "routes", "router", "session", "retained",
         "hub", "registry", "connecting", "subscribing", "publishing", "connection",
     )),
 ]

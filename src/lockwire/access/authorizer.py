@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from lockwire.access import identity as identities
 from lockwire.access import rules as permissions
 from lockwire.access.identity import Identity
@@ -21,6 +23,7 @@ def publish_bit(qos: int, retain: bool) -> int:
     return 1 << (qos + 3 if retain else qos)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Authorizer:
     """Decides what an identity may do. The base class refuses everything."""
 

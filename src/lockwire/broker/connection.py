@@ -61,6 +61,8 @@ CLOSED: Final = 3
 
 STRIDE: Final = 256
 """Packets and deliveries between two looks at the clock."""
+HEAVY: Final = 16
+"""Deliveries that a change of a subscription counts for."""
 
 
 class _HeldFrame(Effect):
@@ -176,6 +178,9 @@ class Connection:
                 self._work += 1
                 if self._work > STRIDE:
                     self._work = 0
+                    if self.link.is_overfull:
+                        self.end(reasons.QUOTA_EXCEEDED, "the client does not read its answers")
+                        break
                     if self.core.out_of_time() and decoder.buffered > 0:
                         self._put_off = True
                         self._update()
@@ -211,9 +216,11 @@ class Connection:
             self.link.send(PINGRESP_FRAME)
         elif kind == SUBSCRIBE:
             assert isinstance(packet, Subscribe)
+            self._work += HEAVY * len(packet.requests)
             subscribe(self, packet)
         elif kind == UNSUBSCRIBE:
             assert isinstance(packet, Unsubscribe)
+            self._work += HEAVY * len(packet.topic_filters)
             unsubscribe(self, packet)
         elif kind == DISCONNECT:
             assert isinstance(packet, Disconnect)

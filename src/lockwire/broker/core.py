@@ -25,6 +25,14 @@ TICK_BUDGET: Final = 0.010
 """Seconds of decoding and routing in a tick; the rest waits for the next."""
 
 
+class Job:
+    """Work that may take long, done in steps where ticks have time for it."""
+
+    def step(self) -> bool:
+        """Does a little; returns whether there is more."""
+        raise NotImplementedError
+
+
 class Core:
     """The heart of one broker: one instance an event loop. `now` is the loop's time at the start of the
     tick.
@@ -40,6 +48,7 @@ class Core:
         self._dirty: list[Link] = []
         self._deferred: deque[Link] = deque()
         self._handshakes: deque[Link] = deque()
+        self._jobs: deque[Job] = deque()
         self._handshake_spent: float = 0.0
         self._scheduled: bool = False
         self._tick_ends: float = 0.0
@@ -81,7 +90,7 @@ class Core:
         self._dirty = []
         for link in dirty:
             link.flush()
-        if self._deferred or self._handshakes:
+        if self._deferred or self._handshakes or self._jobs:
             self.loop.call_soon(self._resume)
         elif self.committer.pending:
             self.begin()
@@ -93,6 +102,17 @@ class Core:
         while count > 0 and not self.out_of_time():
             count -= 1
             self._deferred.popleft().go_on()
+        # A step in any case: where the deferred take all the time, jobs come to their end all the same.
+        while self._jobs:
+            if not self._jobs[0].step():
+                self._jobs.popleft()
+            if self.out_of_time():
+                break
+
+    def work(self, job: Job) -> None:
+        """Has `job` done in the ticks that follow."""
+        self._jobs.append(job)
+        self.begin()
 
     # -- handshakes are admitted by the time they take ---------------------------------------------
 

@@ -309,6 +309,15 @@ class Link:
             self.dirty = True
             self.core.mark(self)
 
+    @property
+    def is_overfull(self) -> bool:
+        """Whether more waits than deliveries alone can make: answers that the client asks for and does not
+        read.
+        """
+        listener = self.listener
+        waiting = self.outbox_bytes + 4 * len(self.outbox)
+        return waiting > 2 * max(listener.outbox_bytes, 2 * BACKLOG) + listener.packet_size
+
     def _mark(self) -> None:
         if not self.dirty:
             self.dirty = True

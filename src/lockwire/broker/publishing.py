@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from lockwire.access.authorizer import ASK
 from lockwire.broker.commit import Effect
-from lockwire.broker.router import Route
+from lockwire.broker.routes import Route
 from lockwire.mqtt import reasons
 from lockwire.mqtt.encoder import encode_ack, puback, pubcomp, pubrec
 from lockwire.mqtt.errors import MqttError, ProtocolError

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from lockwire.access.authorizer import publish_bit
 from lockwire.access.identity import CERTIFICATE, Identity
+from lockwire.broker.core import Job
 from lockwire.broker.hub import Hub
-from lockwire.broker.router import Subscription
+from lockwire.broker.routes import Subscription
 from lockwire.broker.session import Session
 from lockwire.broker.wheel import Timer
 from lockwire.mqtt.message import Message
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 NEVER: Final = 0xFFFFFFFF
 """The Session Expiry Interval of a session that does not expire (MQTT 5 section 3.1.2.11.2)."""
+
+
+AT_ONCE: Final = 64
+"""Subscriptions taken away in one go when a session ends; more of them wait for the ticks that follow."""
 
 
 class _SessionEnd(Timer):
@@ -56,6 +61,26 @@ class _WillDue(Timer):
 
     def fire(self) -> None:
         self.registry.publish_will(self.session)
+
+
+class _Unsubscribing(Job):
+    """Takes away the many subscriptions of a session that has ended."""
+
+    def __init__(self, hub: Hub, session: Session, subscriptions: list[Subscription]) -> None:
+        self.hub = hub
+        self.session = session
+        self.subscriptions = subscriptions
+
+    def step(self) -> bool:
+        subscriptions = self.subscriptions
+        for _ in range(AT_ONCE):
+            if not subscriptions:
+                return False
+            subscription = subscriptions.pop()
+            shared = parse_shared(subscription.topic_filter)
+            topic_filter = subscription.topic_filter if shared is None else shared[1]
+            self.hub.router.unsubscribe(self.session, topic_filter, subscription.share)
+        return bool(subscriptions)
 
 
 class _Opening:
@@ -226,11 +251,11 @@ class Registry:
         end = self._ends.pop(session.number, None)
         if end is not None:
             end.cancel()
-        for subscription in list(session.subscriptions.values()):
-            shared = parse_shared(subscription.topic_filter)
-            topic_filter = subscription.topic_filter if shared is None else shared[1]
-            self.hub.router.unsubscribe(session, topic_filter, subscription.share)
-        session.subscriptions = {}
+        if session.subscriptions:
+            job = _Unsubscribing(self.hub, session, list(session.subscriptions.values()))
+            session.subscriptions = {}
+            if job.step():
+                self.hub.core.work(job)
         session.forget_messages()
         if self.sessions.get(session.client_id) is session:
             del self.sessions[session.client_id]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from lockwire.access.authorizer import Authorizer
 from lockwire.broker.counters import Counters
+from lockwire.broker.routes import Route, ShareGroup, Subscribers, Subscription, delivery_of
 from lockwire.broker.topictree import FilterTree, NameTree
-from lockwire.mqtt.encoder import variable_byte_integer
 from lockwire.mqtt.message import Message
 
 if TYPE_CHECKING:
@@ -23,107 +23,6 @@ ROUTES: Final = 200_000
 """Routes kept at most."""
 LONG: Final = 1024
 """Bytes of a topic that is not worth its place among the routes kept."""
-_SUBSCRIPTION_IDENTIFIER: Final = b"\x0b"
-
-
-class Subscription:
-    """One subscription of a session. `topic_filter` is as subscribed, with $share; `share` "" where not
-    shared.
-    """
-
-    def __init__(self, session: Session, topic_filter: str, qos: int, identifier: int) -> None:
-        self.session = session
-        self.topic_filter = topic_filter
-        self.qos = qos
-        self.identifier = identifier
-        self.no_local: bool = False
-        self.retain_as_published: bool = False
-        self.retain_handling: int = 0
-        self.share: str = ""
-
-
-class Delivery:
-    """How a session gets the messages of one topic: the sum of its subscriptions that match it
-    [MQTT5-3.3.4-2].
-
-    `identifiers` are encoded properties. `own` is what holds for messages that the session itself published,
-    where No Local makes a difference; `silent` means that it gets none of those.
-    """
-
-    def __init__(self, session: Session, qos: int) -> None:
-        self.session = session
-        self.qos = qos
-        self.identifiers: bytes = b""
-        self.retain_as_published: bool = False
-        self.silent: bool = False
-        self.own: Delivery | None = None
-        self.plain: bool = True
-
-
-class ShareGroup:
-    """The members of one shared subscription; each message goes to one of them, in turn (MQTT 5 section
-    4.8.2).
-    """
-
-    def __init__(self) -> None:
-        self.members: list[Subscription] = []
-        self.deliveries: list[Delivery] = []
-        self.turn: int = 0
-
-    def next_delivery(self) -> Delivery | None:
-        """The next member in turn that is connected and has room; else the next that will keep the
-        message.
-        """
-        deliveries = self.deliveries
-        count = len(deliveries)
-        kept: Delivery | None = None
-        for step in range(count):
-            index = (self.turn + step) % count
-            delivery = deliveries[index]
-            session = delivery.session
-            if session.is_ready:
-                self.turn = index + 1
-                return delivery
-            if kept is None and session.keeps_messages:
-                kept = delivery
-        if kept is not None:
-            self.turn += 1
-        return kept
-
-    def put(self, subscription: Subscription) -> None:
-        """Adds a member, or replaces its subscription."""
-        self.remove(subscription.session)
-        self.members.append(subscription)
-        self.deliveries.append(_delivery_of([subscription]))
-
-    def remove(self, session: Session) -> None:
-        """Takes a member out."""
-        for index, member in enumerate(self.members):
-            if member.session is session:
-                del self.members[index]
-                del self.deliveries[index]
-                return
-
-
-class Subscribers:
-    """Who subscribed to one filter."""
-
-    def __init__(self) -> None:
-        self.direct: dict[int, Subscription] = {}
-        self.groups: dict[str, ShareGroup] = {}
-
-
-class Route:
-    """What a topic leads to. `stale`: a subscription or a rule has changed since, look again."""
-
-    def __init__(self, topic: bytes, name: str) -> None:
-        self.topic = topic
-        self.name = name
-        self.deliveries: list[Delivery] = []
-        self.groups: list[ShareGroup] = []
-        self.stale: bool = False
-        self.special: bool = False
-        self.references: int = 0
 
 
 class Router:
@@ -151,21 +50,29 @@ class Router:
         if subscribers is None:
             subscribers = Subscribers()
             self._filters.put(topic_filter, subscribers)
-        session = subscription.session
         if subscription.share:
-            group = subscribers.groups.get(subscription.share)
-            if group is None:
-                group = ShareGroup()
-                subscribers.groups[subscription.share] = group
-            before = len(group.members)
-            group.put(subscription)
-            new = len(group.members) > before
-            self.shared_subscriptions += new
+            new = self._join(subscribers, subscription, topic_filter)
         else:
-            new = session.number not in subscribers.direct
-            subscribers.direct[session.number] = subscription
+            new = subscribers.put(subscription)
+            for route in self._concerned(topic_filter):
+                self._extend(route, subscription)
         self.subscriptions += new
-        self.invalidate(topic_filter)
+        return new
+
+    def _join(self, subscribers: Subscribers, subscription: Subscription, topic_filter: str) -> bool:
+        group = subscribers.group(subscription.share)
+        if group is None:
+            group = ShareGroup()
+            if subscribers.groups is None:
+                subscribers.groups = {}
+            subscribers.groups[subscription.share] = group
+            for route in self._concerned(topic_filter):
+                route.groups = [*route.groups, group]
+                route.special = True
+        before = len(group.members)
+        group.put(subscription)
+        new = len(group.members) > before
+        self.shared_subscriptions += new
         return new
 
     def unsubscribe(self, session: Session, topic_filter: str, share: str) -> bool:
@@ -174,23 +81,78 @@ class Router:
         if subscribers is None:
             return False
         if share:
-            group = subscribers.groups.get(share)
-            if group is None:
-                return False
-            before = len(group.members)
-            group.remove(session)
-            found = len(group.members) < before
-            self.shared_subscriptions -= found
-            if not group.members:
-                del subscribers.groups[share]
+            found = self._part(subscribers, session, topic_filter, share)
         else:
-            found = subscribers.direct.pop(session.number, None) is not None
-        if found:
-            self.subscriptions -= 1
-            self.invalidate(topic_filter)
-        if not subscribers.direct and not subscribers.groups:
+            found = subscribers.remove(session)
+            if found:
+                for route in self._concerned(topic_filter):
+                    self._reduce(route, session, topic_filter)
+        self.subscriptions -= found
+        if subscribers.is_empty:
             self._filters.remove(topic_filter)
         return found
+
+    def _part(self, subscribers: Subscribers, session: Session, topic_filter: str, share: str) -> bool:
+        group = subscribers.group(share)
+        if group is None:
+            return False
+        before = len(group.members)
+        group.remove(session)
+        found = len(group.members) < before
+        self.shared_subscriptions -= found
+        if not group.members and subscribers.groups is not None:
+            del subscribers.groups[share]
+            for route in self._concerned(topic_filter):
+                route.groups = [other for other in route.groups if other is not group]
+                route.look()
+        return found
+
+    # -- changes of routes: in their place, with new lists, since somebody may be walking the old ones
+
+    def _concerned(self, topic_filter: str) -> list[Route]:
+        """The routes whose topic the filter matches."""
+        if "+" in topic_filter or "#" in topic_filter:
+            return self._routed.matching(topic_filter)
+        exact = self.routes.get(topic_filter.encode())
+        return [] if exact is None else [exact]
+
+    def _extend(self, route: Route, subscription: Subscription) -> None:
+        """A subscription begins to count for a route."""
+        session = subscription.session
+        index = route.index_of(session)
+        if index < 0:
+            if not self.authorizer.may_receive(session.identity, session.client_id, route.topic):
+                return
+            delivery = delivery_of([subscription])
+            route.deliveries = [*route.deliveries, delivery]
+            self._references += 1
+        else:
+            name = subscription.topic_filter
+            parts = [part for part in route.deliveries[index].parts if part.topic_filter != name]
+            parts.append(subscription)
+            delivery = delivery_of(parts)
+            deliveries = list(route.deliveries)
+            deliveries[index] = delivery
+            route.deliveries = deliveries
+        if not delivery.plain:
+            route.special = True
+
+    def _reduce(self, route: Route, session: Session, topic_filter: str) -> None:
+        """A subscription counts no more for a route."""
+        index = route.index_of(session)
+        if index < 0:
+            return
+        deliveries = list(route.deliveries)
+        delivery = deliveries[index]
+        parts = [part for part in delivery.parts if part.topic_filter != topic_filter]
+        if parts:
+            deliveries[index] = delivery_of(parts)
+        else:
+            del deliveries[index]
+            self._references -= 1
+        route.deliveries = deliveries
+        if not delivery.plain:
+            route.look()
 
     # -- routes ------------------------------------------------------------------------------------
 
@@ -204,16 +166,6 @@ class Router:
             else:
                 self._keep(route)
         return route
-
-    def invalidate(self, topic_filter: str) -> None:
-        """Makes stale the routes that a change at `topic_filter` concerns."""
-        if "+" in topic_filter or "#" in topic_filter:
-            for route in self._routed.matching(topic_filter):
-                self._forget(route)
-        else:
-            exact = self.routes.get(topic_filter.encode())
-            if exact is not None:
-                self._forget(exact)
 
     def invalidate_all(self) -> None:
         """Makes every route stale: the rules have changed."""
@@ -246,18 +198,21 @@ class Router:
         route = Route(topic, name)
         by_session: dict[int, list[Subscription]] = {}
         for subscribers in self._filters.matching(name):
-            for number, subscription in subscribers.direct.items():
-                if number in by_session:
-                    by_session[number].append(subscription)
-                else:
-                    by_session[number] = [subscription]
-            route.groups.extend(subscribers.groups.values())
+            first = subscribers.first
+            if first is not None:
+                _gather(by_session, first)
+            others = subscribers.others
+            if others is not None:
+                for subscription in others.values():
+                    _gather(by_session, subscription)
+            if subscribers.groups is not None:
+                route.groups.extend(subscribers.groups.values())
         route.special = bool(route.groups)
         authorizer = self.authorizer
         for subscriptions in by_session.values():
             session = subscriptions[0].session
             if authorizer.may_receive(session.identity, session.client_id, topic):
-                delivery = _delivery_of(subscriptions)
+                delivery = delivery_of(subscriptions)
                 route.deliveries.append(delivery)
                 if not delivery.plain:
                     route.special = True
@@ -328,30 +283,13 @@ class Router:
         return 0
 
 
-def identifier_property(identifier: int) -> bytes:
-    """A Subscription Identifier as an encoded property; empty for 0, none."""
-    return _SUBSCRIPTION_IDENTIFIER + variable_byte_integer(identifier) if identifier else b""
-
-
-def _delivery_of(subscriptions: list[Subscription]) -> Delivery:
-    """The sum of a session's subscriptions that match one topic."""
-    delivery = _sum_of(subscriptions)
-    if any(subscription.no_local for subscription in subscriptions):
-        others = [subscription for subscription in subscriptions if not subscription.no_local]
-        own = _sum_of(others) if others else Delivery(subscriptions[0].session, 0)
-        own.silent = not others
-        delivery.own = own
-        delivery.plain = False
-    return delivery
-
-
-def _sum_of(subscriptions: list[Subscription]) -> Delivery:
-    delivery = Delivery(subscriptions[0].session, max(subscription.qos for subscription in subscriptions))
-    identifiers = b"".join([identifier_property(subscription.identifier) for subscription in subscriptions])
-    delivery.identifiers = identifiers
-    delivery.retain_as_published = any(subscription.retain_as_published for subscription in subscriptions)
-    delivery.plain = not identifiers and not delivery.retain_as_published
-    return delivery
+def _gather(by_session: dict[int, list[Subscription]], subscription: Subscription) -> None:
+    number = subscription.session.number
+    parts = by_session.get(number)
+    if parts is None:
+        by_session[number] = [subscription]
+    else:
+        parts.append(subscription)
 
 
 def _reread(frame: bytes, topic: bytes, version: int) -> Message:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from lockwire.access.identity import Identity
 from lockwire.broker.commit import Effect
-from lockwire.broker.router import Delivery, Subscription
+from lockwire.broker.routes import Delivery, Subscription
 from lockwire.mqtt import reasons
 from lockwire.mqtt.encoder import PACKET_ID, encode_ack, pubrel
 from lockwire.mqtt.message import Message
@@ -85,6 +85,7 @@ class Session:
         self.loaded: bool = True
         self.subscriptions: dict[str, Subscription] = {}
         self.inflight: dict[int, QueuedRecord] = {}
+        self.inflight_bytes: int = 0
         self.queue: deque[QueuedRecord] | None = None
         self.queue_bytes: int = 0
         self.replay: deque[QueuedRecord] | None = None
@@ -137,6 +138,7 @@ class Session:
         """Sends again what was in flight, in its order, and then the queue [MQTT5-4.4.0-1]."""
         records = list(self.inflight.values())
         self.inflight = {}
+        self.inflight_bytes = 0
         later = deque(records)
         if self.queue is not None:
             later.extend(self.queue)
@@ -185,7 +187,7 @@ class Session:
         link = self.link
         if link is None and not self.durable:
             return
-        if link is not None and self.quota > 0 and not self.queue and link.outbox_bytes < BACKLOG:
+        if link is not None and not self.queue and self.has_window and link.outbox_bytes < BACKLOG:
             record = self._record(message, qos, retain, delivery.identifiers)
             self._transmit(link, record)
             if link.outbox_bytes > BACKLOG:
@@ -216,7 +218,7 @@ class Session:
             self.replay.append(QueuedRecord(0, message, 0, True, identifiers))
             return
         record = self._record(message, qos, True, identifiers)
-        if self.quota > 0 and not self.queue and link.outbox_bytes < BACKLOG:
+        if not self.queue and self.has_window and link.outbox_bytes < BACKLOG:
             self._transmit(link, record)
         else:
             self._enqueue(record)
@@ -300,6 +302,7 @@ class Session:
             self._packet_id = packet_id
             record.packet_id = packet_id
         inflight[packet_id] = record
+        self.inflight_bytes += record.message.size
         self.quota -= 1
         if again and record.received:
             link.send(pubrel(packet_id))
@@ -367,7 +370,7 @@ class Session:
         if link is None or queue is None:
             return
         counters = self.hub.core.counters
-        while queue and self.quota > 0 and link.outbox_bytes < BACKLOG:
+        while queue and self.has_window and link.outbox_bytes < BACKLOG:
             record = queue.popleft()
             if record.packet_id == 0:
                 message = record.message
@@ -383,9 +386,19 @@ class Session:
             link.relieved()
 
     @property
+    def has_window(self) -> bool:
+        """Whether one more may be unacknowledged: by the client's Receive Maximum, and by our bytes."""
+        return self.quota > 0 and self.inflight_bytes < self.hub.queue_bytes
+
+    @property
+    def waiting(self) -> int:
+        """How many messages wait to be sent."""
+        return (len(self.replay) if self.replay else 0) + (len(self.queue) if self.queue else 0)
+
+    @property
     def has_backlog(self) -> bool:
         """Whether something waits only for room in the outbox."""
-        return self.replay is not None or (bool(self.queue) and self.quota > 0)
+        return self.replay is not None or (bool(self.queue) and self.has_window)
 
     def write_backlog(self) -> None:
         """Goes on with what waited for room in the outbox."""
@@ -449,6 +462,7 @@ class Session:
 
     def _complete(self, record: QueuedRecord) -> None:
         del self.inflight[record.packet_id]
+        self.inflight_bytes -= record.message.size
         self.quota += 1
         if self.durable:
             self._stage_key(interface.DEQUEUE, record.sequence)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from lockwire.access.authorizer import ASK
 from lockwire.broker.commit import Effect
-from lockwire.broker.router import Subscription, identifier_property
+from lockwire.broker.routes import Subscription, identifier_property
 from lockwire.broker.session import Session
 from lockwire.mqtt import reasons
 from lockwire.mqtt.encoder import encode_suback, encode_unsuback
@@ -141,6 +141,8 @@ def _refusal(connection: Connection, session: Session, request: SubscriptionRequ
         or hub.router.subscriptions >= hub.subscriptions
     ):
         return reasons.QUOTA_EXCEEDED
+    if session.waiting > hub.queue_messages:
+        return reasons.QUOTA_EXCEEDED  # the retained messages of earlier ones are still to be read
     allowed = hub.authorizer.may_subscribe(connection.identity, connection.client_id, topic_filter)
     if allowed == ASK:
         return ASKED

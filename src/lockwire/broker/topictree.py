@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 class _NameNode(Generic[T]):
     def __init__(self) -> None:
-        self.children: dict[str, _NameNode[T]] = {}
+        self.children: dict[str, _NameNode[T]] | None = None  # most nodes are leaves
         self.value: T | None = None
 
 
@@ -30,10 +30,14 @@ class NameTree(Generic[T]):
         """Keeps `value` for `topic`, in the place of what was there."""
         node = self._root
         for level in topic.split("/"):
-            child = node.children.get(level)
+            children = node.children
+            if children is None:
+                children = {}
+                node.children = children
+            child = children.get(level)
             if child is None:
                 child = _NameNode[T]()
-                node.children[level] = child
+                children[level] = child
             node = child
         if node.value is None:
             self.count += 1
@@ -43,7 +47,8 @@ class NameTree(Generic[T]):
         """The value of `topic`, None where there is none."""
         node = self._root
         for level in topic.split("/"):
-            child = node.children.get(level)
+            children = node.children
+            child = None if children is None else children.get(level)
             if child is None:
                 return None
             node = child
@@ -54,7 +59,8 @@ class NameTree(Generic[T]):
         path = [self._root]
         levels = topic.split("/")
         for level in levels:
-            child = path[-1].children.get(level)
+            children = path[-1].children
+            child = None if children is None else children.get(level)
             if child is None:
                 return None
             path.append(child)
@@ -65,7 +71,9 @@ class NameTree(Generic[T]):
         self.count -= 1
         index = len(levels)
         while index > 0 and path[index].value is None and not path[index].children:
-            del path[index - 1].children[levels[index - 1]]
+            above = path[index - 1].children
+            assert above is not None
+            del above[levels[index - 1]]
             index -= 1
         return value
 
@@ -85,26 +93,33 @@ class NameTree(Generic[T]):
         level = levels[index]
         if level == "#":
             self._collect_all(node, index == 0, found)
-        elif level == "+":
-            for name, child in node.children.items():
+            return
+        children = node.children
+        if children is None:
+            return
+        if level == "+":
+            for name, child in children.items():
                 if index > 0 or not name.startswith("$"):
                     self._collect(child, levels, index + 1, found)
         else:
-            child2 = node.children.get(level)
+            child2 = children.get(level)
             if child2 is not None:
                 self._collect(child2, levels, index + 1, found)
 
     def _collect_all(self, node: _NameNode[T], first: bool, found: list[T]) -> None:
         if node.value is not None:
             found.append(node.value)
-        for name, child in node.children.items():
+        children = node.children
+        if children is None:
+            return
+        for name, child in children.items():
             if not first or not name.startswith("$"):
                 self._collect_all(child, False, found)
 
 
 class _FilterNode(Generic[T]):
     def __init__(self) -> None:
-        self.children: dict[str, _FilterNode[T]] = {}
+        self.children: dict[str, _FilterNode[T]] | None = None
         self.value: T | None = None
 
 
@@ -123,7 +138,8 @@ class FilterTree(Generic[T]):
             return self._exact.get(topic_filter)
         node = self._root
         for level in topic_filter.split("/"):
-            child = node.children.get(level)
+            children = node.children
+            child = None if children is None else children.get(level)
             if child is None:
                 return None
             node = child
@@ -136,10 +152,14 @@ class FilterTree(Generic[T]):
             return
         node = self._root
         for level in topic_filter.split("/"):
-            child = node.children.get(level)
+            children = node.children
+            if children is None:
+                children = {}
+                node.children = children
+            child = children.get(level)
             if child is None:
                 child = _FilterNode[T]()
-                node.children[level] = child
+                children[level] = child
             node = child
         node.value = value
 
@@ -151,14 +171,17 @@ class FilterTree(Generic[T]):
         path = [self._root]
         levels = topic_filter.split("/")
         for level in levels:
-            child = path[-1].children.get(level)
+            children = path[-1].children
+            child = None if children is None else children.get(level)
             if child is None:
                 return
             path.append(child)
         path[-1].value = None
         index = len(levels)
         while index > 0 and path[index].value is None and not path[index].children:
-            del path[index - 1].children[levels[index - 1]]
+            above = path[index - 1].children
+            assert above is not None
+            del above[levels[index - 1]]
             index -= 1
 
     def matching(self, topic: str) -> list[T]:
@@ -167,20 +190,23 @@ class FilterTree(Generic[T]):
         exact = self._exact.get(topic)
         if exact is not None:
             found.append(exact)
-        if self._root.children:
+        if self._root.children is not None:
             self._collect(self._root, topic.split("/"), 0, found)
         return found
 
     def _collect(self, node: _FilterNode[T], levels: list[str], index: int, found: list[T]) -> None:
-        wild = index > 0 or not levels[0].startswith("$")
         children = node.children
+        at_end = index == len(levels)
+        if at_end and node.value is not None:
+            found.append(node.value)
+        if children is None:
+            return
+        wild = index > 0 or not levels[0].startswith("$")
         if wild:
             everything = children.get("#")
             if everything is not None and everything.value is not None:
                 found.append(everything.value)
-        if index == len(levels):
-            if node.value is not None:
-                found.append(node.value)
+        if at_end:
             return
         child = children.get(levels[index])
         if child is not None:
