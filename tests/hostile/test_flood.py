@@ -25,8 +25,9 @@ LIMITS = """
 outbox_bytes = "4 MiB"
 queue_bytes = "8 MiB"
 """
-BOUND = 12 * MIB + 30 * MIB
-"""Bytes that one subscriber may cost under these limits, and what a process grows by anyway."""
+BOUND = 4 * MIB + 3 * (8 + 8) * MIB + 10 * MIB
+"""Bytes that one subscriber may cost under these limits: its outbox, then what it has not acknowledged and what
+is queued, each message up to three times (its payload and two encodings), and what a process grows by anyway."""
 
 
 async def publish_flood(wire: Wire, topic: str, total: int, size: int, qos: int) -> int:
@@ -81,7 +82,7 @@ async def test_a_subscriber_that_stops_reading(
                 await publish_flood(publisher, "flood", FLOOD // 10, 16 * 1024, qos)
                 highest = max(highest, arena.grown)
         count = FLOOD // 10 // (16 * 1024) * 10
-        assert highest < BOUND
+        assert highest < BOUND, highest
         dropped = await arena.metrics_sum("dropped_total")
         assert dropped >= count - BOUND // (16 * 1024)
     while received < count:
@@ -99,7 +100,7 @@ async def test_a_stop_with_subscribers_that_do_not_read(start: StartArena) -> No
         arena.broker.process.terminate()
         started = time.monotonic()
         assert await asyncio.to_thread(arena.broker.wait, 10) == 0
-        assert time.monotonic() - started < 6
+        assert time.monotonic() - started < 5
 
 
 async def test_a_session_that_is_away_keeps_no_more_than_its_queue(start: StartArena) -> None:
@@ -225,7 +226,7 @@ async def test_retained_messages_replayed_to_a_slow_subscriber(start: StartArena
         assert len(got) == total
     topics = {bytes(part[:10]).split(b"x")[0].rstrip(b"\0") for part in got.split(b"kept/")[1:]}
     assert len(topics) == count
-    assert arena.grown < 250 * MIB
+    assert arena.grown < 250 * MIB, arena.grown
 
 
 async def test_a_slow_reader_gets_everything_at_qos_1(start: StartArena) -> None:

@@ -93,7 +93,7 @@ class Connecting:
             client_id=connection.client_id,
             username=packet.username,
             password=packet.password,
-            certificate=connection.certificate if tls is not None else None,
+            certificate=tls.peer_certificate if tls is not None else None,
             version=packet.version,
         )
         method = packet.properties.authentication_method
@@ -161,7 +161,7 @@ class Connecting:
                 listener=connection.listener.name,
                 peer=link.peer,
                 client_id=connection.client_id,
-                certificate=connection.certificate,
+                certificate=link.tls.peer_certificate if link.tls is not None else None,
                 version=5,
             )
             assert method is not None

@@ -117,7 +117,6 @@ class Connection:
         self.will: Will | None = None
         self.connecting: Connecting | None = None
         self.publishing: Publishing | None = None
-        self.certificate: bytes | None = None
         self.connected_at: float = 0.0
         self.last_received: float = hub.core.now
         self.keep_alive: int = 0
@@ -478,11 +477,6 @@ class Connection:
             registry.disconnected(session, self, will)
 
     # -- what the link reports ---------------------------------------------------------------------
-
-    def handshake_done(self, tls: TlsSession) -> str:
-        """TLS is up. Returns why the connection is refused all the same; empty: it is not."""
-        self.certificate = tls.peer_certificate
-        return ""
 
     def handshake_ended(self, tls: TlsSession) -> None:
         """The connection ended before TLS was up."""

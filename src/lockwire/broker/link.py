@@ -89,11 +89,11 @@ class Link:
         self.reading: bool = True
         self.slow: bool = False
         self.holds_back: bool = False
-        self._held: list[bytes] = []
+        self._held: list[bytes] | None = None
         self._queued: bool = False
         self._deadline: _Deadline | None = None
         self._patience: _Patience | None = None
-        self._waiters: list[Link] = []
+        self._waiters: list[Link] | None = None
 
     # -- the transport's calls ---------------------------------------------------------------------
 
@@ -176,10 +176,11 @@ class Link:
             connection.lost()
         self.outbox = []
         self.outbox_bytes = 0
-        self._held = []
+        self._held = None
         self.tls = None
         self.websocket = None
         self.release_waiters()
+        self._patience = None
 
     def pause_writing(self) -> None:
         self.congested = True
@@ -198,25 +199,21 @@ class Link:
         started = time.perf_counter()
         chunks = tls.receive(data)
         self._write_through(tls.pending_output())
-        connection = self.connection
-        assert connection is not None
         if tls.established:
             self.core.counters.handshakes += 1
             if tls.resumed:
                 self.core.counters.handshakes_resumed += 1
             self.arm_deadline(self.listener.connect_timeout)
-            refusal = connection.handshake_done(tls)
             self.core.spent_on_handshake(time.perf_counter() - started)
-            if refusal:
-                self.close_now()
-            else:
-                self._receive_chunks(tls, chunks)
+            self._receive_chunks(tls, chunks)
             return
         self.core.spent_on_handshake(time.perf_counter() - started)
         if tls.closed:
             self.close_now()
 
     def _put_off_handshake(self, data: bytes) -> None:
+        if self._held is None:
+            self._held = []
         self._held.append(data)
         if not self._queued:
             self._queued = True
@@ -226,8 +223,8 @@ class Link:
     def go_on_handshake(self) -> None:
         """Takes up a handshake that had to wait for its turn."""
         self._queued = False
-        held = b"".join(self._held)
-        self._held = []
+        held = b"".join(self._held or [])
+        self._held = None
         tls = self.tls
         if self.transport is None or self.closing or tls is None:
             return
@@ -397,7 +394,8 @@ class Link:
         if publisher is self or connection is None or self.slow or not connection.hold():
             return
         self.core.counters.publishers_delayed += 1
-        if not self._waiters:
+        if self._waiters is None:
+            self._waiters = []
             if self._patience is None:
                 self._patience = _Patience(self)
             self.core.wheel.schedule(self._patience, self.core.now + PATIENCE)
@@ -432,7 +430,7 @@ class Link:
             self._patience.cancel()
         waiters = self._waiters
         if waiters:
-            self._waiters = []
+            self._waiters = None
             for link in waiters:
                 connection = link.connection
                 if connection is not None:
