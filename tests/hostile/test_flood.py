@@ -26,8 +26,9 @@ outbox_bytes = "4 MiB"
 queue_bytes = "8 MiB"
 """
 BOUND = 4 * MIB + 3 * (8 + 8) * MIB + 10 * MIB
-"""Bytes that one subscriber may cost under these limits: its outbox, then what it has not acknowledged and what
-is queued, each message up to three times (its payload and two encodings), and what a process grows by anyway."""
+"""Bytes that one subscriber may cost under these limits: its outbox, then what it has not acknowledged and
+what is queued, each message up to three times (payload and two encodings), and 10 MiB for the process.
+"""
 
 
 async def publish_flood(wire: Wire, topic: str, total: int, size: int, qos: int) -> int:
