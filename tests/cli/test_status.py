@@ -30,7 +30,7 @@ class TestStatus:
             printed = succeeded("status", "--data", "data", cwd=running.cwd)
         assert re.search(rf"^pid +{running.process.pid}$", printed, re.MULTILINE)
         assert re.search(
-            rf"^tls +tls \S+:{running.port('tls')} +1 +certificate, password$", printed, re.MULTILINE
+            rf"^tls +tls \S+:{running.port('tls')} +1 +certificate, password, scram$", printed, re.MULTILINE
         )
         assert re.search(r"^ +logins +\d+$", printed, re.MULTILINE)
 

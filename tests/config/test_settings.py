@@ -26,7 +26,7 @@ class TestTheListenersOfLockwireUp:
         for listener in settings.listeners:
             assert listener.address == ("::" if ipv6_available() else "0.0.0.0")
             assert listener.client_certificates == "optional"
-            assert listener.authentication == ["certificate", "password"]
+            assert listener.authentication == ["certificate", "password", "scram"]
             assert listener.tls.certificate == Path("/data/server/server.pem")
             assert listener.tls.key == Path("/data/server/server.key")
             assert listener.tls.client_ca == Path("/data/ca/clients.pem")

@@ -199,6 +199,8 @@ class Broker:
         listener.packet_size = limits.packet_size
         listener.receive_maximum = limits.receive_maximum
         listener.inflight_v3 = limits.inflight_v3
+        listener.maximum_qos = limits.maximum_qos
+        listener.retain_available = limits.retain_available
         listener.topic_alias_maximum = limits.topic_alias_maximum
         longest = int(limits.keep_alive_maximum)
         listener.keep_alive_maximum = longest if longest < 65_535 else 0

@@ -124,9 +124,7 @@ class Publishing:
             message = message_of(packet, self.version)
             message.publisher = session.number
             if flags & 1:
-                if not self.connection.listener.retain_available:
-                    raise ProtocolError("retained messages are turned off", reasons.RETAIN_NOT_SUPPORTED)
-                self.hub.retained.put(message, True)
+                self._retain(message)
             self.hub.router.publish(route, message, self.link)
             return
         message = message_of(packet, self.version)

@@ -39,8 +39,8 @@ class ListenerLimitSettings(Section):
         default=10_000,
         ge=1,
         le=1_000_000,
-        description="New connections accepted in a second by one listener; the rest wait in the system's "
-        "queue until the next second.",
+        description="New connections that one listener takes up in a second; a second's worth may come at "
+        "once. The rest are accepted and wait, unread, for their turn.",
     )
     connect_timeout: Duration = Field(
         default=10.0,
@@ -84,6 +84,18 @@ class ListenerLimitSettings(Section):
         description="Bytes waiting to be written to one connection. Above it QoS 0 messages to this client "
         "are dropped and counted, and QoS 1 and 2 messages stay in its queue.",
     )
+    maximum_qos: int = Field(
+        default=2,
+        ge=0,
+        le=2,
+        description="Highest QoS of what clients publish and subscribe to (MQTT 5: Maximum QoS of CONNACK). A "
+        "PUBLISH above it closes the connection with reason 0x9B; a subscription is granted this one.",
+    )
+    retain_available: bool = Field(
+        default=True,
+        description="Whether clients may publish retained messages (MQTT 5: Retain Available of CONNACK). "
+        "Where not, a PUBLISH with RETAIN closes the connection with reason 0x9A.",
+    )
     topic_alias_maximum: int = Field(
         default=64,
         ge=0,
@@ -115,8 +127,8 @@ class LimitSettings(ListenerLimitSettings):
         default=4096,
         ge=1,
         le=1_000_000,
-        description="Connections at the same time that are not authenticated yet, on all listeners together; "
-        "at the limit no new ones are accepted until some are through.",
+        description="Connections at the same time that are not authenticated yet, on all listeners together. "
+        "One more is closed as soon as it is accepted.",
     )
     handshake_time_per_tick: Duration = Field(
         default=0.005,

@@ -272,7 +272,7 @@ class Settings(Section):
                 address=any_address(),
                 port=port,
                 client_certificates="optional",
-                authentication=["certificate", "password"],
+                authentication=["certificate", "password", "scram"],
             )
             for transport, port in _up_ports(tls_port, wss_port)
         ]
