@@ -21,7 +21,7 @@ COMPILED = [
     "src/lockwire/store/interface.py",
     "src/lockwire/store/memory.py",
     *(f"src/lockwire/broker/{name}.py" for name in (
-        "counters", "wheel", "commit", "topictree", "core", "listener", "link", "routes", "router", "session", "retained",
+        "counters", "wheel", "commit", "topictree", "core", "listener", "link", "replaying", "routes", "router", "session", "retained",
         "hub", "registry", "connecting", "subscribing", "publishing", "connection",
     )),
 ]

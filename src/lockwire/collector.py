@@ -13,7 +13,7 @@ import gc
 from collections.abc import Callable
 from typing import Final
 
-INTERVAL: Final = 1.0
+INTERVAL: Final = 0.1
 """Seconds between two looks."""
 IDLE_RATE: Final = 100.0
 """Packets a second below which the broker counts as idle."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from lockwire.access.identity import Identity
 from lockwire.broker.commit import Effect
+from lockwire.broker.replaying import Replay
 from lockwire.broker.routes import Delivery, Subscription
 from lockwire.mqtt import reasons
 from lockwire.mqtt.encoder import PACKET_ID, encode_ack, pubrel
@@ -88,7 +89,7 @@ class Session:
         self.inflight_bytes: int = 0
         self.queue: deque[QueuedRecord] | None = None
         self.queue_bytes: int = 0
-        self.replay: deque[QueuedRecord] | None = None
+        self.replay: Replay | None = None
         self.quota: int = 0
         self.incoming: set[int] | None = None
         self.must_look: bool = False
@@ -113,9 +114,14 @@ class Session:
         self._look()
 
     def detach(self) -> None:
-        """The connection is gone. Retained messages that were still to be replayed are not kept."""
+        """The connection is gone. Retained messages that were still on their way are not kept."""
         self.link = None
+        replay = self.replay
         self.replay = None
+        if replay is not None:
+            for record in replay.behind:
+                if record.qos:
+                    self._enqueue(record)
         self.aliases = None
 
     def _look(self) -> None:
@@ -179,12 +185,14 @@ class Session:
         if delivery.qos < qos:
             qos = delivery.qos
         retain = delivery.retain_as_published and message.retain
-        if qos == 0:
-            link = self.link
-            if link is not None:
-                self._deliver_qos0(link, message, retain, delivery.identifiers, publisher)
-            return
         link = self.link
+        if self.replay is not None:
+            self._deliver_behind(message, qos, retain, delivery.identifiers)
+            return
+        if qos == 0:
+            if link is not None:
+                self._send_qos0(link, message, retain, delivery.identifiers, publisher)
+            return
         if link is None and not self.durable:
             return
         if link is not None and not self.queue and self.has_window and link.outbox_bytes < BACKLOG:
@@ -203,37 +211,59 @@ class Session:
         else:
             self.hub.core.counters.dropped_queue_full += 1
 
-    def deliver_retained(self, message: Message, qos: int, identifiers: bytes) -> None:
-        """Delivers a retained message because of a new subscription, with RETAIN 1 [MQTT5-3.3.1-8]."""
-        link = self.link
-        if link is None:
-            return
+    def _deliver_behind(self, message: Message, qos: int, retain: bool, identifiers: bytes) -> None:
+        """Puts a message behind the retained ones that are on their way."""
+        replay = self.replay
+        assert replay is not None
+        if len(replay.behind) >= self.hub.queue_messages or not self._has_room(message):
+            self.hub.core.counters.dropped_queue_full += 1
+        elif qos == 0:
+            replay.behind.append(QueuedRecord(0, message, 0, retain, identifiers))
+        else:
+            replay.behind.append(self._record(message, qos, retain, identifiers))
+
+    def replay_retained(self, messages: list[Message], qos: int, identifiers: bytes) -> None:
+        """Sends retained messages because of a new subscription that was granted `qos`, with RETAIN 1
+        [MQTT5-3.3.1-8]: a few at once, many in the ticks that follow.
+        """
+        replay = self.replay
+        if replay is None:
+            replay = Replay(self)
+            self.replay = replay
+            self._look()
+        replay.add(messages, qos, identifiers)
+
+    def retained_record(self, message: Message, qos: int, identifiers: bytes) -> QueuedRecord:
+        """A retained message on its way to this client."""
         if qos == 0:
-            if self.replay is None and link.outbox_bytes < BACKLOG:
-                self._deliver_qos0(link, message, True, identifiers, None)
-                return
-            if self.replay is None:
-                self.replay = deque()
-                self._look()
-            self.replay.append(QueuedRecord(0, message, 0, True, identifiers))
-            return
-        record = self._record(message, qos, True, identifiers)
-        if not self.queue and self.has_window and link.outbox_bytes < BACKLOG:
+            return QueuedRecord(0, message, 0, True, identifiers)
+        return self._record(message, qos, True, identifiers)
+
+    def send(self, record: QueuedRecord) -> None:
+        """Sends a record, or queues it where the window is full."""
+        link = self.link
+        if record.qos == 0:
+            if link is not None:
+                self._send_qos0(link, record.message, record.retain, record.identifiers, None)
+        elif link is not None and not self.queue and self.has_window:
             self._transmit(link, record)
         else:
             self._enqueue(record)
 
-    def _deliver_qos0(
+    def end_replay(self) -> None:
+        """The retained messages, and what came behind them, have gone out."""
+        self.replay = None
+        self._look()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the client has enough to acknowledge before it gets more retained messages."""
+        return self.is_crowded(CROWD)
+
+    def _send_qos0(
         self, link: Link, message: Message, retain: bool, identifiers: bytes, publisher: Link | None
     ) -> None:
         counters = self.hub.core.counters
-        replay = self.replay
-        if replay is not None:
-            if len(replay) < self.hub.queue_messages:
-                replay.append(QueuedRecord(0, message, 0, retain, identifiers))
-            else:
-                counters.dropped_queue_full += 1
-            return
         if not self.must_look and not retain and not identifiers and message.expires_at == 0.0:
             frame = message.frame(self.version_class)
         else:
@@ -263,7 +293,9 @@ class Session:
         size = message.size
         if hub.queued_bytes + size > hub.memory_bytes:
             return False
-        return not queue or (len(queue) < hub.queue_messages and self.queue_bytes + size <= hub.queue_bytes)
+        if self.queue_bytes + self.inflight_bytes + size > hub.queue_bytes:
+            return not queue and not self.inflight
+        return not queue or len(queue) < hub.queue_messages
 
     def is_crowded(self, messages: int) -> bool:
         """Whether more than `messages` wait, or more than that share of a quarter of the bytes allowed."""
@@ -382,7 +414,7 @@ class Session:
             self._transmit(link, record)
         if not queue:
             self.queue = None
-        if link.holds_back and not self.is_crowded(CROWD * 3 // 4):
+        if (link.holds_back or self.replay is not None) and not self.is_crowded(CROWD * 3 // 4):
             link.relieved()
 
     @property
@@ -393,7 +425,9 @@ class Session:
     @property
     def waiting(self) -> int:
         """How many messages wait to be sent."""
-        return (len(self.replay) if self.replay else 0) + (len(self.queue) if self.queue else 0)
+        replay = self.replay
+        queue = self.queue
+        return (0 if replay is None else replay.waiting) + (len(queue) if queue else 0)
 
     @property
     def has_backlog(self) -> bool:
@@ -402,18 +436,10 @@ class Session:
 
     def write_backlog(self) -> None:
         """Goes on with what waited for room in the outbox."""
-        link = self.link
-        replay = self.replay
-        if replay is not None and link is not None:
-            self.replay = None
-            self._look()
-            while replay and link.outbox_bytes < BACKLOG:
-                record = replay.popleft()
-                self._deliver_qos0(link, record.message, record.retain, record.identifiers, None)
-            if replay:
-                self.replay = replay
-                self._look()
         self.drain()
+        replay = self.replay
+        if replay is not None and not self.is_behind:
+            replay.go_on()
 
     # -- acknowledgements --------------------------------------------------------------------------
 

@@ -178,10 +178,7 @@ def _replay(connection: Connection, session: Session, subscription: Subscription
     found: list[Message] = hub.retained.matching(topic_filter, hub.wall_time())
     if not found:
         return
-    identifiers = identifier_property(subscription.identifier)
-    for message in found:
-        if hub.authorizer.may_receive(session.identity, session.client_id, message.topic):
-            session.deliver_retained(message, min(subscription.qos, message.qos), identifiers)
+    session.replay_retained(found, subscription.qos, identifier_property(subscription.identifier))
 
 
 def unsubscribe(connection: Connection, packet: Unsubscribe) -> None:

@@ -19,6 +19,9 @@ _PUBLISH: Final = 0x30
 _MESSAGE_EXPIRY_INTERVAL: Final = b"\x02"
 _TOPIC_ALIAS: Final = b"\x23"
 
+OVERHEAD: Final = 256
+"""Bytes that a message costs beside its content, about."""
+
 
 @mypyc_attr(acyclic=True)
 class Message:
@@ -30,7 +33,10 @@ class Message:
 
     def __init__(self, topic: bytes, payload: bytes, properties: bytes, qos: int, retain: bool) -> None:
         self.topic = topic
-        self.payload = payload
+        self._payload: bytes | None = payload
+        self._source: bytes = b""
+        self._body: int = 0
+        self.length: int = len(payload)
         self.properties = properties
         self.qos = qos
         self.retain = retain
@@ -44,6 +50,15 @@ class Message:
         self._head_qos: int = 0
         self._tail5: bytes | None = None
 
+    @property
+    def payload(self) -> bytes:
+        """The Application Message's payload, cut out of a longer piece when first asked for."""
+        payload = self._payload
+        if payload is None:
+            payload = self._source[self._body :]
+            self._payload = payload
+        return payload
+
     def frame(self, version: int) -> bytes:
         """The whole PUBLISH with QoS 0, RETAIN 0 and nothing that differs between subscribers."""
         if version == 5:
@@ -55,7 +70,7 @@ class Message:
             return frame
         frame = self._frame4
         if frame is None:
-            frame = publish_head(self.topic, _PUBLISH, len(self.payload)) + self.payload
+            frame = publish_head(self.topic, _PUBLISH, self.length) + self.payload
             self._frame4 = frame
         return frame
 
@@ -75,7 +90,7 @@ class Message:
             return head
         head = self._head4
         if head is None:
-            head = publish_head(self.topic, _PUBLISH | (qos << 1), len(self.payload) + 2)
+            head = publish_head(self.topic, _PUBLISH | (qos << 1), self.length + 2)
             self._head4 = head
         return head
 
@@ -95,8 +110,8 @@ class Message:
 
     @property
     def size(self) -> int:
-        """Bytes that it is counted for in queues."""
-        return len(self.payload) + len(self.topic) + len(self.properties)
+        """Bytes that it is counted for in queues, its objects' own included."""
+        return self.length + len(self.topic) + len(self.properties) + OVERHEAD
 
     def is_expired(self, now: float) -> bool:
         """Whether its Message Expiry Interval has passed at `now`, a time of `time.time()`
@@ -146,20 +161,33 @@ def message_of(packet: Publish, version: int) -> Message:
     """
     frame = packet.frame
     flags = packet.flags
-    message = Message(packet.topic, frame[packet.body :], packet.properties, (flags >> 1) & 3, flags & 1 != 0)
+    qos = (flags >> 1) & 3
+    message = Message(packet.topic, b"", packet.properties, qos, flags & 1 != 0)
+    message.length = len(frame) - packet.body
+    message._payload = None
+    message._source = frame
+    message._body = packet.body
     if packet.message_expiry_interval >= 0:
         message.expires_at = time.time() + packet.message_expiry_interval
-    elif packet.plain and flags & 0x09 == 0 and packet.topic_alias == 0:
-        end = packet.topic_start + 2 + len(packet.topic)
-        if flags & 0x06:
-            message._head_qos = message.qos
-            if version == 5:
-                message._head5 = frame[:end]
-                message._tail5 = frame[end + 2 :]
-            else:
-                message._head4 = frame[:end]
-        elif version == 5:
+    if not packet.plain or flags & 0x09 or packet.topic_alias:
+        return message
+    end = packet.topic_start + 2 + len(packet.topic)
+    if qos == 0:
+        if version == 5:
             message._frame5 = frame
         else:
             message._frame4 = frame
+        return message
+    # Head and tail are all that is kept of the frame: what stands between them is the publisher's identifier.
+    tail = frame[end + 2 :]
+    message._head_qos = qos
+    if version == 5:
+        message._head5 = frame[:end]
+        message._tail5 = tail
+        message._source = tail
+        message._body = 1
+    else:
+        message._head4 = frame[:end]
+        message._payload = tail
+        message._source = b""
     return message
