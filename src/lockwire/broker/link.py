@@ -80,7 +80,7 @@ class Link:
         self.websocket: WebSocketLayer | None = None
         self.layered: bool = False
         self.address: str = ""
-        self.peer: str = ""
+        self.port: int = 0
         self.outbox: list[bytes] = []
         self.outbox_bytes: int = 0
         self.dirty: bool = False
@@ -91,9 +91,18 @@ class Link:
         self.holds_back: bool = False
         self._held: list[bytes] | None = None
         self._queued: bool = False
+        self._relieving: bool = False
         self._deadline: _Deadline | None = None
         self._patience: _Patience | None = None
         self._waiters: list[Link] | None = None
+
+    @property
+    def peer(self) -> str:
+        """Where it comes from, as logs show it: `192.0.2.7:50123`, `[2001:db8::7]:50123` or `unix`."""
+        if not self.address:
+            return "unix"
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{host}:{self.port}"
 
     # -- the transport's calls ---------------------------------------------------------------------
 
@@ -105,9 +114,7 @@ class Link:
         name = transport.get_extra_info("peername")
         if isinstance(name, tuple):
             self.address = str(name[0])
-            self.peer = f"[{name[0]}]:{name[1]}" if ":" in self.address else f"{name[0]}:{name[1]}"
-        else:
-            self.peer = "unix"
+            self.port = int(name[1])
         connection = self.connection
         assert connection is not None
         refusal = listener.admit(self.address) or connection.hub.admit()
@@ -159,17 +166,22 @@ class Link:
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.core.begin()
+        core = self.core
+        core.begin()
         self.transport = None
-        ours = self.closing
+        tls = self.tls
+        if tls is not None and not self.closing and not tls.established:
+            tls.abandon()
         self.closing = True
+        core.lose(self)
+
+    def let_go(self) -> None:
+        """Ends what hung on the connection."""
         self._disarm()
         self.listener.leave(self, self.address)
         connection = self.connection
         tls = self.tls
         if tls is not None and not tls.established and connection is not None:
-            if not ours:
-                tls.abandon()
             connection.handshake_ended(tls)
         self.connection = None
         if connection is not None:
@@ -414,7 +426,11 @@ class Link:
         connection = self.connection
         if connection is not None:
             if connection.has_backlog:
+                if self._relieving:
+                    return  # what is written here asks for it again
+                self._relieving = True
                 connection.write_backlog()
+                self._relieving = False
                 if self.outbox_bytes > 0:
                     return
             if connection.is_crowded:

@@ -1,0 +1,44 @@
+"""What once went wrong: each test is the shortest way to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.support.inprocess import serving
+from tests.support.packets import (
+    RECEIVE_MAXIMUM,
+)
+
+LARGE = b"x" * 60_000
+
+Failures = list[dict[str, Any]]
+
+
+@pytest.fixture(autouse=True)
+async def failures() -> AsyncIterator[Failures]:
+    """What went wrong in a callback of the loop; whoever expects something clears it."""
+    found: Failures = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, failure: found.append(failure))
+    yield found
+    assert not found
+
+
+async def test_a_queue_that_is_longer_than_the_outbox_drains_while_publishers_wait() -> None:
+    async with serving() as served:
+        subscriber = await served.client("slow", values=[(RECEIVE_MAXIMUM, 65_535)])
+        await subscriber.subscribe("t", qos=1)
+        publisher = await served.client("publisher")
+        session = served.broker.registry.sessions["slow"]
+        link = session.link
+        assert link is not None
+        link.congested = True
+        for _ in range(30):
+            await publisher.publish("t", LARGE, qos=1)
+        link.holds_back = True
+        link.resume_writing()
+        assert await subscriber.payloads(30) == [LARGE] * 30
+        assert not link.holds_back
