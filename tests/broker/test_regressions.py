@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 
+from lockwire.mqtt import reasons
+from tests.support import packets
 from tests.support.inprocess import serving
 from tests.support.packets import (
+    CONNACK,
     RECEIVE_MAXIMUM,
+    Will,
 )
 
 LARGE = b"x" * 60_000
@@ -42,3 +46,14 @@ async def test_a_queue_that_is_longer_than_the_outbox_drains_while_publishers_wa
         link.resume_writing()
         assert await subscriber.payloads(30) == [LARGE] * 30
         assert not link.holds_back
+
+
+async def test_a_will_has_no_more_levels_than_a_message_may_have() -> None:
+    async with serving() as served:
+        wire = await served.open()
+        await wire.send(packets.connect("deep", will=Will("a" + "/" * 50_000, b"", 0, True)))
+        assert (await wire.expect(CONNACK)).reason == reasons.TOPIC_NAME_INVALID
+        await wire.expect_closed()
+        wire = await served.open(version=4)
+        await wire.send(packets.connect("deep", 4, will=Will("a" + "/" * 50_000, b"", 0, True)))
+        await wire.expect_refused()

@@ -130,6 +130,10 @@ class Connecting:
         if will is None:
             return True
         validate_topic_name(will.topic)
+        levels = connection.hub.topic_levels
+        if will.topic.count(b"/") >= levels:
+            self.refuse(reasons.TOPIC_NAME_INVALID, f"the will's topic has more than {levels} levels")
+            return False
         if will.qos > connection.listener.maximum_qos:
             self.refuse(reasons.QOS_NOT_SUPPORTED, "the will has a higher QoS than this listener allows")
             return False
