@@ -14,6 +14,7 @@ from tests.support.inprocess import serving
 from tests.support.packets import (
     CONNACK,
     RECEIVE_MAXIMUM,
+    SESSION_EXPIRY_INTERVAL,
     Will,
 )
 
@@ -57,3 +58,27 @@ async def test_a_will_has_no_more_levels_than_a_message_may_have() -> None:
         wire = await served.open(version=4)
         await wire.send(packets.connect("deep", 4, will=Will("a" + "/" * 50_000, b"", 0, True)))
         await wire.expect_refused()
+
+
+@pytest.mark.parametrize("reason", [0x80, 0x82, 0x98])
+async def test_only_a_normal_disconnect_takes_the_will_back(reason: int) -> None:
+    """[MQTT5-3.1.2-8], [MQTT5-3.14.4-3]: any other reason code leaves the will to be published."""
+    async with serving() as served:
+        watcher = await served.client("watcher")
+        await watcher.subscribe("gone")
+        wire = await served.client("sensor", will=Will("gone", b"sensor"))
+        await wire.disconnect(reason)
+        await watcher.receive("gone", b"sensor")
+
+
+async def test_a_disconnect_that_is_not_valid_does_not_take_the_will_back() -> None:
+    """MQTT 5 section 3.14.2.2.2: it is not treated as a valid DISCONNECT."""
+    async with serving() as served:
+        watcher = await served.client("watcher")
+        await watcher.subscribe("gone")
+        wire = await served.client("sensor", will=Will("gone", b"sensor"))
+        await wire.send(packets.disconnect(0, [(SESSION_EXPIRY_INTERVAL, 10)]))
+        end = await wire.expect_closed()
+        assert end is not None
+        assert end.reason == reasons.PROTOCOL_ERROR
+        await watcher.receive("gone", b"sensor")

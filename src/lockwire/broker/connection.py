@@ -143,7 +143,7 @@ class Connection:
         self.last_received = self.core.now
         self.decoder.feed(data)
         if self.running:
-            self._process()
+            self._process_in_time()
 
     def receive_all(self, chunks: list[bytes]) -> None:
         """Takes plaintext in several pieces."""
@@ -152,7 +152,19 @@ class Connection:
         for chunk in chunks:
             decoder.feed(chunk)
         if self.running:
+            self._process_in_time()
+
+    def _process_in_time(self) -> None:
+        """Works through the input now if this tick has time for it, else in the next."""
+        if self.core.out_of_time():
+            self._put_off_input()
+        else:
             self._process()
+
+    def _put_off_input(self) -> None:
+        self._put_off = True
+        self._update()
+        self.core.defer(self.link)
 
     def _process(self) -> None:
         decoder = self.decoder
@@ -181,9 +193,7 @@ class Connection:
                         self.end(reasons.QUOTA_EXCEEDED, "the client does not read its answers")
                         break
                     if self.core.out_of_time() and decoder.buffered > 0:
-                        self._put_off = True
-                        self._update()
-                        self.core.defer(self.link)
+                        self._put_off_input()
         except MqttError as error:
             self.fail(error)
         self._processing = False
@@ -276,9 +286,7 @@ class Connection:
             self._parked = False
             self._update()
             if not self._processing and self.running and self.decoder.buffered > 0:
-                self._put_off = True
-                self._update()
-                self.core.defer(self.link)
+                self._put_off_input()
 
     def hold(self) -> bool:
         """Stops taking input because a subscriber cannot keep up; False if it is stopped so already."""
@@ -292,8 +300,7 @@ class Connection:
         """The subscriber has caught up, or its time is over."""
         if self._held_back:
             self._held_back = False
-            self._put_off = True
-            self.core.defer(self.link)
+            self._put_off_input()
 
     def go_on(self) -> None:
         """Takes up the input that was put off."""
@@ -371,20 +378,20 @@ class Connection:
         self.connecting.continue_exchange(packet)
 
     def _disconnect(self, packet: Disconnect) -> None:
-        if packet.reason != reasons.DISCONNECT_WITH_WILL:
-            will = self.will
-            self.will = None
-            if will is not None and self.session is not None and self.hub.registry is not None:
-                self.hub.registry.forget_will(self.session)
         properties = packet.properties
         session = self.session
-        if properties is not None and properties.session_expiry_interval >= 0 and session is not None:
-            interval = properties.session_expiry_interval
-            if session.expiry_interval == 0 and interval > 0:
-                raise ProtocolError("a Session Expiry Interval in DISCONNECT where CONNECT had none")
-            registry = self.hub.registry
-            if registry is not None:
-                registry.keep(session, min(interval, self.listener.session_expiry_maximum))
+        registry = self.hub.registry
+        assert session is not None
+        assert registry is not None
+        interval = -1 if properties is None else properties.session_expiry_interval
+        if session.expiry_interval == 0 and interval > 0:
+            raise ProtocolError("a Session Expiry Interval in DISCONNECT where CONNECT had none")
+        # Any other reason than this one leaves the will to be published [MQTT5-3.14.4-3].
+        if packet.reason == reasons.SUCCESS and self.will is not None:
+            self.will = None
+            registry.forget_will(session)
+        if interval >= 0:
+            registry.keep(session, min(interval, self.listener.session_expiry_maximum))
         self.link.close_now()
         self._leave()
 
