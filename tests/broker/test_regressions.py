@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
+from lockwire.access.authorizer import ASK
+from lockwire.access.identity import Identity
 from lockwire.mqtt import reasons
+from tests.broker.test_commit import until
 from tests.support import packets
-from tests.support.inprocess import serving
+from tests.support.inprocess import Everything, serving
 from tests.support.packets import (
     CONNACK,
     RECEIVE_MAXIMUM,
@@ -82,3 +85,41 @@ async def test_a_disconnect_that_is_not_valid_does_not_take_the_will_back() -> N
         assert end is not None
         assert end.reason == reasons.PROTOCOL_ERROR
         await watcher.receive("gone", b"sensor")
+
+
+class AsksAboutWills(Everything):
+    """Leaves every PUBLISH to `decide`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[bytes, Callable[[bool], None]]] = []
+
+    def publish_mask(self, identity: Identity, client_id: str, topic: bytes) -> int:
+        return ASK if topic == b"gone" else super().publish_mask(identity, client_id, topic)
+
+    def decide(
+        self,
+        identity: Identity,
+        client_id: str,
+        topic: bytes,
+        qos: int,
+        retain: bool,
+        done: Callable[[bool], None],
+    ) -> None:
+        self.asked.append((topic, done))
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+async def test_a_will_is_decided_about_like_a_publish(allowed: bool) -> None:
+    rules = AsksAboutWills()
+    async with serving(authorizer=rules) as served:
+        watcher = await served.client("watcher")
+        await watcher.subscribe("gone")
+        wire = await served.client("sensor", will=Will("gone", b"sensor"))
+        wire.abort()
+        await until(lambda: rules.asked)
+        await watcher.expect_nothing()
+        rules.asked[0][1](allowed)
+        if allowed:
+            await watcher.receive("gone", b"sensor")
+        await watcher.expect_nothing()

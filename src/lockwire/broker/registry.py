@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from lockwire.access.authorizer import publish_bit
+from lockwire.access.authorizer import ASK, publish_bit
 from lockwire.access.identity import CERTIFICATE, Identity
 from lockwire.broker.core import Job
 from lockwire.broker.hub import Hub
@@ -61,6 +61,10 @@ class _WillDue(Timer):
 
     def fire(self) -> None:
         self.registry.publish_will(self.session)
+
+    def decided(self, allowed: bool) -> None:
+        """The authorizer's answer about this will."""
+        self.registry.will_decided(self.session, self.will, allowed)
 
 
 class _Unsubscribing(Job):
@@ -291,8 +295,17 @@ class Registry:
         self._drop_will(session.number)
         will = due.will
         hub = self.hub
-        mask = hub.authorizer.publish_mask(session.identity, session.client_id, will.topic)
-        if mask & publish_bit(will.qos, will.retain) == 0:
+        identity = session.identity
+        mask = hub.authorizer.publish_mask(identity, session.client_id, will.topic)
+        if mask == ASK:
+            hub.authorizer.decide(identity, session.client_id, will.topic, will.qos, will.retain, due.decided)
+        else:
+            self.will_decided(session, will, mask & publish_bit(will.qos, will.retain) != 0)
+
+    def will_decided(self, session: Session, will: Will, allowed: bool) -> None:
+        """Publishes a will that is due, if that is allowed."""
+        hub = self.hub
+        if not allowed:
             hub.core.counters.dropped_not_authorized += 1
             return
         message = Message(will.topic, will.payload, will.properties, will.qos, will.retain)
