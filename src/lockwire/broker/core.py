@@ -49,6 +49,7 @@ class Core:
         self._deferred: deque[Link] = deque()
         self._handshakes: deque[Link] = deque()
         self._jobs: deque[Job] = deque()
+        self._lost: deque[Link] = deque()
         self._handshake_spent: float = 0.0
         self._scheduled: bool = False
         self._tick_began: float = 0.0
@@ -93,7 +94,7 @@ class Core:
         took = (time.perf_counter() - self._tick_began) * 1000.0
         if took > self.counters.loop_delay_max_ms:
             self.counters.loop_delay_max_ms = took
-        if self._deferred or self._handshakes or self._jobs:
+        if self._deferred or self._handshakes or self._jobs or self._lost:
             self.loop.call_soon(self._resume)
         elif self.committer.pending:
             self.begin()
@@ -105,12 +106,24 @@ class Core:
         while count > 0 and not self.out_of_time():
             count -= 1
             self._deferred.popleft().go_on()
+        while self._lost and not self.out_of_time():
+            self._lost.popleft().let_go()
         # A step in any case: where the deferred take all the time, jobs come to their end all the same.
         while self._jobs:
             if not self._jobs[0].step():
                 self._jobs.popleft()
             if self.out_of_time():
                 break
+
+    def lose(self, link: Link) -> None:
+        """Has a connection that is gone let go of everything, now or when a tick has time for it.
+
+        Thousands may go at once, and each takes a while.
+        """
+        if self._lost or self.out_of_time():
+            self._lost.append(link)
+        else:
+            link.let_go()
 
     def work(self, job: Job) -> None:
         """Has `job` done in the ticks that follow."""

@@ -38,8 +38,10 @@ def open_socket(settings: ListenerSettings) -> tuple[socket.socket, str, int]:
             (str(address[0]), settings.port), family=family, backlog=BACKLOG, dualstack_ipv6=dual
         )
     except OSError as error:
+        # socket.create_server repeats the address behind the cause.
+        cause = (error.strerror or str(error)).partition(" (while attempting")[0]
         raise ListenError(
-            f"listener {settings.name} cannot listen on {settings.endpoint}: {error.strerror or error}; "
+            f"listener {settings.name} cannot listen on {settings.endpoint}: {cause}; "
             "choose another port or address, or stop what uses it"
         ) from error
     sock.setblocking(False)
