@@ -12,14 +12,18 @@ from lockwire.access.authorizer import ASK
 from lockwire.access.identity import Identity
 from lockwire.mqtt import reasons
 from tests.broker.test_commit import until
+from tests.broker.test_decisions import SlowRules
 from tests.support import packets
 from tests.support.inprocess import Everything, serving
 from tests.support.packets import (
     CONNACK,
+    PUBACK,
     RECEIVE_MAXIMUM,
     SESSION_EXPIRY_INTERVAL,
+    SUBACK,
     Will,
 )
+from tests.support.stores import LateStore
 
 LARGE = b"x" * 60_000
 
@@ -87,6 +91,31 @@ async def test_a_disconnect_that_is_not_valid_does_not_take_the_will_back() -> N
         await watcher.receive("gone", b"sensor")
 
 
+async def test_an_answer_from_the_store_does_not_end_the_wait_for_a_decision() -> None:
+    rules = SlowRules()
+    store = LateStore()
+    async with serving(store, authorizer=rules) as served:
+        watcher = await served.client("watcher")
+        await watcher.subscribe("#")
+        store.eager = True
+        publisher = await served.client("publisher", version=4, clean=False)
+        store.eager = False
+        await publisher.send(
+            packets.publish("kept", b"1", 1, 1, retain=True, version=4),
+            packets.publish("slow", b"first", 1, 2, version=4),
+            packets.publish("fast", b"second", 1, 3, version=4),
+        )
+        await until(lambda: rules.asked and store.waiting)
+        store.grant()
+        assert (await publisher.expect(PUBACK)).packet_id == 1
+        await watcher.receive("kept")
+        await watcher.expect_nothing()
+        await rules.answer(True)
+        await watcher.receive("slow", b"first")
+        await watcher.receive("fast", b"second")
+        assert [(await publisher.expect(PUBACK)).packet_id for _ in range(2)] == [2, 3]
+
+
 class AsksAboutWills(Everything):
     """Leaves every PUBLISH to `decide`."""
 
@@ -123,3 +152,32 @@ async def test_a_will_is_decided_about_like_a_publish(allowed: bool) -> None:
         if allowed:
             await watcher.receive("gone", b"sensor")
         await watcher.expect_nothing()
+
+
+async def test_a_subscribe_behind_a_full_receive_maximum_is_no_violation() -> None:
+    store = LateStore()
+    async with serving(store) as served:
+        for name in served.broker._doors:
+            served.broker._doors[name].listener.receive_maximum = 2
+        wire = await served.client("publisher")
+        await wire.send(
+            packets.publish("a", b"1", 1, 1, retain=True),
+            packets.publish("a", b"2", 1, 2, retain=True),
+            packets.subscribe(3, [("b", 0)]),
+        )
+        await until(lambda: store.waiting)
+        store.grant()
+        assert [(await wire.expect(PUBACK)).packet_id for _ in range(2)] == [1, 2]
+        await wire.expect(SUBACK)
+
+
+async def test_more_than_the_receive_maximum_is_a_violation_while_acknowledgements_wait() -> None:
+    store = LateStore()
+    async with serving(store) as served:
+        for name in served.broker._doors:
+            served.broker._doors[name].listener.receive_maximum = 2
+        wire = await served.client("publisher")
+        await wire.send(*(packets.publish("a", b"1", 1, each, retain=True) for each in (1, 2, 3)))
+        end = await wire.expect_closed()
+        assert end is not None
+        assert end.reason == reasons.RECEIVE_MAXIMUM_EXCEEDED

@@ -127,6 +127,7 @@ class Connection:
         self.running: bool = True
         self.wants_input: bool = True
         self._parked: bool = False
+        self._answers_wait: bool = False
         self._held_back: bool = False
         self._put_off: bool = False
         self._processing: bool = False
@@ -264,8 +265,13 @@ class Connection:
 
     # -- parked, held back, put off ----------------------------------------------------------------
 
+    @property
+    def _is_stopped(self) -> bool:
+        """Whether input waits for somebody else: a decision, the store, a subscriber."""
+        return self._parked or self._answers_wait or self._held_back
+
     def _update(self) -> None:
-        running = not (self._parked or self._held_back or self._put_off or self.state == CLOSED)
+        running = not (self._is_stopped or self._put_off or self.state == CLOSED)
         if running == self.running:
             return
         self.running = running
@@ -284,9 +290,13 @@ class Connection:
         """The decision is there."""
         if self._parked:
             self._parked = False
-            self._update()
-            if not self._processing and self.running and self.decoder.buffered > 0:
-                self._put_off_input()
+            self._take_up()
+
+    def _take_up(self) -> None:
+        """Goes on with the input, in the next tick where some is held, unless something else stops it."""
+        self._update()
+        if not self._processing and self.running and self.decoder.buffered > 0:
+            self._put_off_input()
 
     def hold(self) -> bool:
         """Stops taking input because a subscriber cannot keep up; False if it is stopped so already."""
@@ -305,7 +315,7 @@ class Connection:
     def go_on(self) -> None:
         """Takes up the input that was put off."""
         self._put_off = False
-        if not (self._parked or self._held_back or self.state == CLOSED):
+        if not (self._is_stopped or self.state == CLOSED):
             self.running = True
             self._process()
             self.wants_input = self.running
@@ -330,22 +340,20 @@ class Connection:
         self.core.committer.after(_HeldFrame(self, frame, otherwise))
 
     def count_answer(self) -> None:
-        """Counts an answer that waits; more than the Receive Maximum of them are too many."""
+        """Counts an answer that waits; while more than the Receive Maximum of them do, no input is taken."""
         self.answers += 1
         if self.answers > self.listener.receive_maximum:
-            if self.version == 5:
-                raise ProtocolError(
-                    "more than the Receive Maximum unacknowledged", reasons.RECEIVE_MAXIMUM_EXCEEDED
-                )
-            self.park()
+            self._answers_wait = True
+            self._update()
 
     def release(self, frame: bytes) -> None:
-        """Sends an answer that has waited."""
+        """Sends an answer that has waited for its commit."""
         self.answers -= 1
         if self.state == OPEN and frame:
             self.link.send(frame)
-        if self._parked and self.version < 5 and self.connecting is None:
-            self.unpark()
+        if self._answers_wait and self.answers <= self.listener.receive_maximum:
+            self._answers_wait = False
+            self._take_up()
 
     # -- the queue of the session ------------------------------------------------------------------
 

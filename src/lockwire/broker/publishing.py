@@ -47,7 +47,7 @@ class _HeldAck(Effect):
         self.packet_id = packet_id
 
     def committed(self) -> None:
-        self.publishing.connection.release(self.frame)
+        self.publishing.release(self.frame)
 
     def refused(self, error: StoreError) -> None:
         self.publishing.not_kept(self.kind, self.packet_id, error)
@@ -72,7 +72,7 @@ class _RouteAfterCommit(Effect):
         message = self.message
         route = hub.router.route(message.topic, message.topic.decode())
         count = hub.router.publish(route, message, publishing.link)
-        publishing.connection.release(_received(self.packet_id, count, publishing.version))
+        publishing.release(_received(self.packet_id, count, publishing.version))
 
     def refused(self, error: StoreError) -> None:
         self.publishing.not_kept(PUBREC, self.packet_id, error)
@@ -90,6 +90,7 @@ class Publishing:
         self.link = connection.link
         self._grants: dict[bytes, Grant] = {}
         self._aliases: dict[int, bytes] | None = None
+        self._held: int = 0
 
     def take(self, packet: Publish) -> int:
         """Works through one PUBLISH; returns to how many sessions it went, as a measure of the work."""
@@ -156,8 +157,22 @@ class Publishing:
         if self.connection.answers == 0 and committer.staged == before:
             self.link.send(frame)
         else:
-            self.connection.count_answer()
-            committer.after(_HeldAck(self, frame, PUBACK, packet_id))
+            self._hold(_HeldAck(self, frame, PUBACK, packet_id))
+
+    def _hold(self, effect: Effect) -> None:
+        """Has an acknowledgement wait for its commit: as many as the Receive Maximum, and no more."""
+        self._held += 1
+        self.connection.count_answer()
+        self.core.committer.after(effect)
+        if self.version == 5 and self._held > self.connection.listener.receive_maximum:
+            raise ProtocolError(
+                "more than the Receive Maximum unacknowledged", reasons.RECEIVE_MAXIMUM_EXCEEDED
+            )
+
+    def release(self, frame: bytes) -> None:
+        """Sends an acknowledgement that has waited for its commit."""
+        self._held -= 1
+        self.connection.release(frame)
 
     def _publish_qos2(self, packet: Publish, message: Message, route: Route, session: Session) -> None:
         incoming = session.incoming
@@ -184,16 +199,14 @@ class Publishing:
             operation.incoming = IncomingRecord(packet_id, message)
             committer.stage(operation)
         if committer.staged != before:
-            self.connection.count_answer()
-            committer.after(_RouteAfterCommit(self, packet_id, message))
+            self._hold(_RouteAfterCommit(self, packet_id, message))
             return
         count = self.hub.router.publish(route, message, self.link)
         frame = _received(packet_id, count, self.version)
         if self.connection.answers == 0 and committer.staged == before:
             self.link.send(frame)
         else:
-            self.connection.count_answer()
-            committer.after(_HeldAck(self, frame, PUBREC, packet_id))
+            self._hold(_HeldAck(self, frame, PUBREC, packet_id))
 
     def not_kept(self, kind: int, packet_id: int, error: StoreError) -> None:
         """The store refused a message: MQTT 5 is told so, MQTT 3 gets no acknowledgement."""
@@ -202,9 +215,9 @@ class Publishing:
         if kind == PUBREC and incoming is not None:
             incoming.discard(packet_id)
         if self.version == 5:
-            connection.release(encode_ack(kind, 5, packet_id, error.reason))
+            self.release(encode_ack(kind, 5, packet_id, error.reason))
         else:
-            connection.release(b"")
+            self.release(b"")
             connection.end(reasons.IMPLEMENTATION_SPECIFIC_ERROR, f"not kept: {error}")
 
     def pubrel(self, packet_id: int) -> None:
