@@ -96,6 +96,11 @@ class TestWithConfiguration:
                 "[[listener]]\ntransport = 'tcp'\nauthentication = ['anonymous']\ncolour = 'red'\n",
                 "lockwire.toml:4: ",
             ),
+            (
+                "[tls]\ncipher_suites = ['RC4']\n[[listener]]\n"
+                "transport = 'tcp'\nport = 0\nauthentication = ['anonymous']\n",
+                "lockwire.toml:2: tls.cipher_suites: 'RC4' is not a cipher suite",
+            ),
             ("", "no listener"),
             ("[[listener]]\ntransport = 'tcp'\nport = 0\nauthentication = ['password']\n", "--data"),
         ],

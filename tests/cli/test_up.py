@@ -235,6 +235,28 @@ class TestRefusedStart:
         assert "bad.toml:2: " in done.stderr
         assert not (tmp_path / "data").exists()
 
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            (
+                '[tls]\ncipher_suites = [\n  "AES128-SHA256X",\n]\n',
+                "bad.toml:2: tls.cipher_suites: 'AES128-SHA256X'",
+            ),
+            (
+                '[[listener]]\nauthentication = ["password"]\n[listener.tls]\ngroups = ["P-999"]\n',
+                "bad.toml:4: listener[1].tls.groups: 'P-999'",
+            ),
+        ],
+    )
+    def test_a_name_that_tls_does_not_know_is_refused_with_its_line(
+        self, tmp_path: Path, text: str, words: str
+    ) -> None:
+        (tmp_path / "bad.toml").write_text(text)
+        done = lockwire("up", "--data", "data", "--config", "bad.toml", cwd=tmp_path)
+        assert done.returncode == 2
+        assert words in done.stderr
+        assert not (tmp_path / "data").exists()
+
     def test_a_missing_configuration_is_named(self, tmp_path: Path) -> None:
         done = lockwire("up", "--data", "data", "--config", "none.toml", cwd=tmp_path)
         assert done.returncode == 2

@@ -119,7 +119,7 @@ class Users:
     def replace(self, user: User) -> None:
         """Puts a user in the place of the one with the same name. Raises UserError where there is none."""
         if user.name not in self._users:
-            raise UserError(f"There is no user {user.name!r}. Add it first.")
+            raise UserError(f"There is no user {user.name!r}. There are: {', '.join(self._users) or 'none'}.")
         self._write({**self._users, user.name: user})
 
     def remove(self, name: str) -> None:

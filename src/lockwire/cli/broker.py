@@ -13,6 +13,7 @@ from lockwire.cli.failures import BAD_CONFIGURATION, CommandError, explain
 from lockwire.cli.listening import print_listeners
 from lockwire.cli.logging_options import LogFormatOption, LogLevelOption, with_log
 from lockwire.cli.options import DataOption, locate
+from lockwire.cli.tls_names import check_tls_names
 from lockwire.config import Settings, SettingsError, load
 from lockwire.tls.errors import TlsFileError, TlsPolicyError
 
@@ -34,7 +35,8 @@ def broker(
 ) -> None:
     """Serve plain MQTT on loopback to anybody, for trying; or exactly what a configuration says.
 
-    With --data the folder's users, rules and control socket are used; without it no folder is needed.
+    With --data the folder's users, rules and control socket are used; without it no folder is, whatever
+    LOCKWIRE_DATA says.
     Exit status 3: the configuration cannot be used.
     """
     from lockwire.app import run
@@ -68,7 +70,7 @@ def broker(
 def _reader(port: int | None, config: Path | None) -> Callable[[], Settings]:
     if config is None:
         return lambda: Settings.for_trying(1883 if port is None else port)
-    return lambda: load(config)
+    return lambda: load(config, check=check_tls_names)
 
 
 def _check_needs_no_folder(settings: Settings) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import ipaddress
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from lockwire import is_compiled
-from lockwire.cli.failures import CommandError
+from lockwire.cli.failures import FAILED, CommandError
 from lockwire.cli.listening import listeners_of, print_listeners
 from lockwire.cli.logging_options import LogFormatOption, LogLevelOption, with_log
 from lockwire.cli.options import DataOption, command_line, locate
+from lockwire.cli.tls_names import check_tls_names
 from lockwire.config import Settings, load
 from lockwire.data import DataFolder
 from lockwire.household import ADMINISTRATOR, Household
@@ -86,8 +88,15 @@ def up(
 
 def configuration_of(folder: DataFolder, given: Path | None) -> Path | None:
     """The configuration that counts: the one given, else the data folder's, None where there is none."""
-    if given is None and folder.configuration.exists():
-        return folder.configuration
+    try:
+        if given is None and folder.configuration.exists():
+            return folder.configuration
+    except PermissionError as error:
+        raise CommandError(
+            f"{folder.path} cannot be read: {error.strerror}",
+            "Run as the user that it belongs to, or choose another folder with --data",
+            FAILED,
+        ) from error
     return given
 
 
@@ -102,7 +111,7 @@ def _reader(
         file = configuration_of(folder, config)
         if file is None:
             return base
-        settings = load(file, base)
+        settings = load(file, base, check_tls_names)
         given = "--tls-port" if tls_port is not None else "--wss-port" if wss_port is not None else None
         if given and [item.name for item in settings.listeners] != [item.name for item in base.listeners]:
             raise CommandError(f"{given} has no effect: {file} defines the listeners", "Write the port there")
@@ -121,8 +130,14 @@ def _print_files(household: Household, config: Path | None) -> None:
         names, addresses = alternative_names(certificate)
         until = f"{certificate.not_valid_after_utc:%Y-%m-%d}"
         print(f"Server certificate:  {data.server_certificate}, until {until}")
-        print(f"  for                {', '.join(dict.fromkeys([*addresses, *names]))}")
+        print(f"  for                {', '.join([*_ordered(addresses), *sorted(names - addresses)])}")
     print(f"Users and rules:     {data.users}, {data.rules}")
+
+
+def _ordered(addresses: Iterable[str]) -> list[str]:
+    """Those that others can use first, IPv4 before IPv6."""
+    parsed = sorted(map(ipaddress.ip_address, addresses), key=lambda item: (item.is_loopback, item.version))
+    return [str(address) for address in parsed]
 
 
 def _print_first_client(household: Household, status: dict[str, object], data: Path | None) -> None:

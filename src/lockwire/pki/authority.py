@@ -198,7 +198,7 @@ class Authority:
             if earlier is not None and not replace:
                 raise NameTakenError(
                     f"{name!r} got a certificate on {earlier.time:%Y-%m-%d} (serial {earlier.serial})",
-                    "Use the files written then, or choose another name.",
+                    "Use the files written then, choose another name, or issue another one (--replace).",
                     self.ledger.path,
                 )
             return self._issue(profiles.CLIENT, name, [], now)
