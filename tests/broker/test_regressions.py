@@ -10,6 +10,7 @@ import pytest
 
 from lockwire.access.authorizer import ASK
 from lockwire.access.identity import Identity
+from lockwire.broker.wheel import Timer
 from lockwire.mqtt import reasons
 from tests.broker.test_commit import until
 from tests.broker.test_decisions import SlowRules
@@ -152,6 +153,54 @@ async def test_a_will_is_decided_about_like_a_publish(allowed: bool) -> None:
         if allowed:
             await watcher.receive("gone", b"sensor")
         await watcher.expect_nothing()
+
+
+class Failing(Timer):
+    """A timer that goes wrong."""
+
+    def fire(self) -> None:
+        raise ZeroDivisionError
+
+
+class Firing(Timer):
+    """A timer that says that it fired."""
+
+    fired = False
+
+    def fire(self) -> None:
+        self.fired = True
+
+
+async def test_the_wheel_goes_on_when_a_timer_goes_wrong(failures: Failures) -> None:
+    async with serving() as served:
+        core = served.broker.core
+        timer = Firing()
+        later = Firing()
+        core.wheel.schedule(Failing(), core.loop.time())
+        core.wheel.schedule(timer, core.loop.time())
+        core.wheel.schedule(later, core.loop.time() + 0.3)
+        await until(lambda: later.fired)
+        assert timer.fired
+        assert isinstance(failures.pop()["exception"], ZeroDivisionError)
+
+
+async def test_a_connection_whose_input_cannot_be_worked_through_is_closed(failures: Failures) -> None:
+    class Raising(SlowRules):
+        def may_subscribe(self, identity: Identity, client_id: str, topic_filter: str) -> int:
+            if topic_filter == "wrong":
+                raise ZeroDivisionError
+            return super().may_subscribe(identity, client_id, topic_filter)
+
+    rules = Raising()
+    async with serving(authorizer=rules) as served:
+        wire = await served.client("wrong")
+        other = await served.client("other")
+        await wire.send(packets.publish("slow", b"", 1, 1), packets.subscribe(2, [("wrong", 0)]))
+        await rules.answer(True)
+        await wire.until_closed()
+        await until(lambda: "wrong" not in served.broker.registry.sessions)
+        assert isinstance(failures.pop()["exception"], ZeroDivisionError)
+        await other.ping()
 
 
 async def test_a_subscribe_behind_a_full_receive_maximum_is_no_violation() -> None:

@@ -77,9 +77,17 @@ class Committer:
         self._release(error)
 
     def _release(self, error: StoreError | None) -> None:
-        batch = self._waiting.popleft()
-        for effect in batch.effects:
-            if error is None:
-                effect.committed()
-            else:
-                effect.refused(error)
+        self._let_go(self._waiting.popleft().effects, error)
+
+    def _let_go(self, effects: list[Effect], error: StoreError | None) -> None:
+        done = 0
+        try:
+            for effect in effects:
+                done += 1
+                if error is None:
+                    effect.committed()
+                else:
+                    effect.refused(error)
+        finally:
+            if done < len(effects):  # one went wrong; the others are not to wait for ever
+                self._let_go(effects[done:], error)

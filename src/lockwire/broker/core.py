@@ -85,12 +85,18 @@ class Core:
 
     def _flush(self) -> None:
         self._scheduled = False
-        if self.committer.pending:
-            self.committer.flush()
+        try:
+            if self.committer.pending:
+                self.committer.flush()
+        except Exception as error:
+            self.failed("a commit", error)
         dirty = self._dirty
         self._dirty = []
         for link in dirty:
-            link.flush()
+            try:
+                link.flush()
+            except Exception as error:
+                self.link_failed(link, error)
         took = (time.perf_counter() - self._tick_began) * 1000.0
         if took > self.counters.loop_delay_max_ms:
             self.counters.loop_delay_max_ms = took
@@ -105,15 +111,43 @@ class Core:
         count = len(self._deferred)
         while count > 0 and not self.out_of_time():
             count -= 1
-            self._deferred.popleft().go_on()
-        while self._lost and not self.out_of_time():
-            self._lost.popleft().let_go()
-        # A step in any case: where the deferred take all the time, jobs come to their end all the same.
+            link = self._deferred.popleft()
+            try:
+                link.go_on()
+            except Exception as error:
+                self.link_failed(link, error)
+        # A step in any case: where the deferred take all the time, the others come to their end all the same.
+        while self._lost:
+            link = self._lost.popleft()
+            try:
+                link.let_go()
+            except Exception as error:
+                self.failed("letting go of a connection", error)
+            if self.out_of_time():
+                break
+        self._step_jobs()
+
+    def _step_jobs(self) -> None:
         while self._jobs:
-            if not self._jobs[0].step():
+            job = self._jobs[0]
+            more = False
+            try:
+                more = job.step()
+            except Exception as error:
+                self.failed("a job", error)
+            if not more:
                 self._jobs.popleft()
             if self.out_of_time():
                 break
+
+    def failed(self, what: str, error: Exception) -> None:
+        """Reports what must not happen; everything else goes on."""
+        self.loop.call_exception_handler({"message": f"{what} went wrong", "exception": error})
+
+    def link_failed(self, link: Link, error: Exception) -> None:
+        """Reports what must not happen with a connection, and ends that one."""
+        self.failed("a connection", error)
+        link.abort()
 
     def lose(self, link: Link) -> None:
         """Has a connection that is gone let go of everything, now or when a tick has time for it.
@@ -171,7 +205,10 @@ class Core:
         late = (now - self._beat_due) * 1000.0
         if late > self.counters.loop_delay_max_ms:
             self.counters.loop_delay_max_ms = late
-        self.wheel.advance(now)
+        try:
+            self.wheel.advance(now)
+        except Exception as error:
+            self.failed("a timer", error)
         if not self.stopped:
             self._beat_due = now + self.wheel.granularity
             self._beat = self.loop.call_at(self._beat_due, self._turn)

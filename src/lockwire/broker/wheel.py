@@ -63,7 +63,7 @@ class Wheel:
                 self._fire(timers, now)
 
     def _fire(self, timers: list[Timer], now: float) -> None:
-        for timer in timers:
+        for number, timer in enumerate(timers):
             if timer.position != self._position:
                 continue  # it was armed for an earlier time since
             timer.position = -1
@@ -73,4 +73,16 @@ class Wheel:
                 self.schedule(timer, timer.due)
             else:
                 timer.armed = False
-                timer.fire()
+                try:
+                    timer.fire()
+                except Exception:
+                    self._put_back(timers[number + 1 :])
+                    raise
+
+    def _put_back(self, timers: list[Timer]) -> None:
+        """Has those that come behind one that went wrong fire in the next slot."""
+        for timer in timers:
+            if timer.position == self._position:
+                timer.position = -1
+                if timer.armed:
+                    self.schedule(timer, timer.due)
