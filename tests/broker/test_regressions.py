@@ -12,7 +12,8 @@ from lockwire.access.authorizer import ASK
 from lockwire.access.identity import Identity
 from lockwire.broker.wheel import Timer
 from lockwire.mqtt import reasons
-from tests.broker.test_commit import until
+from lockwire.mqtt.message import Message
+from tests.broker.test_commit import KEPT, until
 from tests.broker.test_decisions import SlowRules
 from tests.support import packets
 from tests.support.inprocess import Everything, serving
@@ -24,7 +25,7 @@ from tests.support.packets import (
     SUBACK,
     Will,
 )
-from tests.support.stores import LateStore
+from tests.support.stores import LateStore, RefusingStore
 
 LARGE = b"x" * 60_000
 
@@ -230,3 +231,29 @@ async def test_more_than_the_receive_maximum_is_a_violation_while_acknowledgemen
         end = await wire.expect_closed()
         assert end is not None
         assert end.reason == reasons.RECEIVE_MAXIMUM_EXCEEDED
+
+
+async def test_nothing_follows_a_disconnect() -> None:
+    """[MQTT5-3.14.4-1]"""
+    async with serving() as served:
+        wire = await served.client("deaf")
+        await wire.subscribe("a")
+        connection = served.broker.registry.connections[served.broker.registry.sessions["deaf"].number]
+        connection.end(reasons.ADMINISTRATIVE_ACTION, "enough")
+        assert "deaf" not in served.broker.registry.sessions
+        connection.hub.publish(Message(b"a", b"late", b"", 0, False), None)
+        assert await wire.expect_closed() is not None
+
+
+async def test_a_connect_that_the_store_refuses_leaves_no_will() -> None:
+    store = RefusingStore()
+    async with serving(store) as served:
+        watcher = await served.client("watcher")
+        await watcher.subscribe("gone")
+        store.refuse()
+        wire = await served.open()
+        await wire.send(packets.connect("keeper", clean=False, values=KEPT, will=Will("gone", b"keeper")))
+        assert (await wire.expect(CONNACK)).reason == reasons.SERVER_UNAVAILABLE
+        await wire.expect_closed()
+        await until(lambda: len(served.broker.registry.sessions) == 1)
+        await watcher.expect_nothing()

@@ -42,6 +42,11 @@ class _OpenAfterCommit(Effect):
         self.connecting.accept(self.session, self.present)
 
     def refused(self, error: StoreError) -> None:
+        connection = self.connecting.connection
+        if connection is not None:
+            connection.will = None
+        if not self.present:
+            self.session.durable = False  # nobody knows of it: it ends with the connection
         self.connecting.refuse(reasons.SERVER_UNAVAILABLE, f"the session could not be kept: {error}")
 
 

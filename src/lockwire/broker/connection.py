@@ -444,6 +444,7 @@ class Connection:
             self.record("protocol", reason, detail)
         self.say_goodbye(reason, detail)
         self.link.close_now()
+        self._leave()
 
     def say_goodbye(self, reason: int, detail: str) -> None:
         """Sends DISCONNECT to an MQTT 5 client that is connected."""
