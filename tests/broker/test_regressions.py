@@ -20,6 +20,7 @@ from tests.support.inprocess import Everything, serving
 from tests.support.packets import (
     CONNACK,
     PUBACK,
+    PUBREC,
     RECEIVE_MAXIMUM,
     SESSION_EXPIRY_INTERVAL,
     SUBACK,
@@ -204,6 +205,28 @@ async def test_a_connection_whose_input_cannot_be_worked_through_is_closed(failu
         await other.ping()
 
 
+async def test_a_duplicate_that_is_no_longer_allowed_is_still_a_duplicate() -> None:
+    """The message was taken; a PUBREC that refuses would free an identifier that is still in use."""
+
+    class Changing(Everything):
+        mask = 63
+
+        def publish_mask(self, identity: Identity, client_id: str, topic: bytes) -> int:
+            return self.mask
+
+    rules = Changing()
+    async with serving(authorizer=rules) as served:
+        wire = await served.client("publisher")
+        await wire.send(packets.publish("a", b"1", 2, 7))
+        await wire.expect(PUBREC)
+        rules.mask = 0
+        served.broker.rules_changed()
+        await wire.send(packets.publish("a", b"1", 2, 7, dup=True))
+        assert (await wire.expect(PUBREC)).reason == 0
+        await wire.acknowledge(packets.PUBREL, 7)
+        assert (await wire.expect(packets.PUBCOMP)).reason == 0
+
+
 async def test_a_subscribe_behind_a_full_receive_maximum_is_no_violation() -> None:
     store = LateStore()
     async with serving(store) as served:
@@ -257,3 +280,12 @@ async def test_a_connect_that_the_store_refuses_leaves_no_will() -> None:
         await wire.expect_closed()
         await until(lambda: len(served.broker.registry.sessions) == 1)
         await watcher.expect_nothing()
+
+
+async def test_mqtt_3_knows_no_receive_maximum() -> None:
+    async with serving() as served:
+        for name in served.broker._doors:
+            served.broker._doors[name].listener.receive_maximum = 2
+        wire = await served.client("many", version=4)
+        await wire.send(*(packets.publish("a", b"", 2, each, version=4) for each in range(1, 6)))
+        assert [(await wire.expect(PUBREC)).packet_id for _ in range(5)] == [1, 2, 3, 4, 5]

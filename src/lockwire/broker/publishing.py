@@ -183,7 +183,7 @@ class Publishing:
         if packet_id in incoming:
             self.connection.answer(pubrec(packet_id), b"")
             return
-        if len(incoming) >= self.connection.listener.receive_maximum:
+        if self.version == 5 and len(incoming) >= self.connection.listener.receive_maximum:
             raise ProtocolError(
                 "more than the Receive Maximum unacknowledged", reasons.RECEIVE_MAXIMUM_EXCEEDED
             )
@@ -273,10 +273,11 @@ class Publishing:
         grant = Grant(hub.router.route(topic, name), mask)
         if grant.route.stale:
             return grant  # too long to be kept
-        grants = self._grants
-        if len(grants) >= GRANTS:
-            grants.clear()
-        grants[topic] = grant
+        if not grant.route.stale:
+            grants = self._grants
+            if len(grants) >= GRANTS:
+                grants.clear()
+            grants[topic] = grant
         return grant
 
     def _ask(self, packet: Publish, grant: Grant) -> None:
@@ -308,8 +309,13 @@ class Publishing:
 
     def _refuse(self, packet: Publish) -> None:
         """Not authorized: MQTT 5 says so, MQTT 3 has no way to [MQTT5-3.4.2, MQTT311-3.3.5-2]."""
-        self.core.counters.publish_refused += 1
         qos = packet.qos
+        incoming = self.session.incoming
+        if qos == 2 and incoming is not None and packet.packet_id in incoming:
+            # It was taken under other rules: a refusal would free the identifier, which is still in use.
+            self.connection.answer(pubrec(packet.packet_id), b"")
+            return
+        self.core.counters.publish_refused += 1
         topic = packet.topic.decode()
         self.connection.record(
             "publish", reasons.NOT_AUTHORIZED, f"may not publish to {topic!r} with QoS {qos}"
