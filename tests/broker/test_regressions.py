@@ -24,6 +24,8 @@ from tests.support.packets import (
     RECEIVE_MAXIMUM,
     SESSION_EXPIRY_INTERVAL,
     SUBACK,
+    SUBSCRIPTION_IDENTIFIER,
+    TOPIC_ALIAS_MAXIMUM,
     Will,
 )
 from tests.support.stores import LateStore, RefusingStore
@@ -155,6 +157,45 @@ async def test_a_will_is_decided_about_like_a_publish(allowed: bool) -> None:
         if allowed:
             await watcher.receive("gone", b"sensor")
         await watcher.expect_nothing()
+
+
+async def test_a_topic_alias_whose_first_message_was_dropped_is_named_again() -> None:
+    async with serving() as served:
+        subscriber = await served.client("slow", values=[(TOPIC_ALIAS_MAXIMUM, 5)])
+        await subscriber.subscribe("first", "second")
+        publisher = await served.client("publisher")
+        session = served.broker.registry.sessions["slow"]
+        link = session.link
+        assert link is not None
+        link.congested = True
+        link.slow = True
+        link.listener.outbox_bytes = 600_000
+        for _ in range(10):
+            await publisher.publish("first", LARGE)
+        await publisher.publish("second", LARGE)
+        link.resume_writing()
+        for _ in range(10):
+            await subscriber.expect(packets.PUBLISH)
+        await publisher.publish("second", b"now")
+        message = await subscriber.expect(packets.PUBLISH)
+        assert (message.topic, message.payload) == ("second", b"now")
+
+
+async def test_what_routes_refer_to_is_counted_as_subscriptions_come_and_go() -> None:
+    async with serving() as served:
+        router = served.broker.hub.router
+        wire = await served.client("one")
+        await wire.publish("a/b/c")
+        for _ in range(3):
+            await wire.subscribe("a/#", values=[(SUBSCRIPTION_IDENTIFIER, 1)])
+            await wire.send(packets.publish("a/b/d"))
+            await wire.receive("a/b/d")
+            await wire.unsubscribe("a/#")
+            await wire.subscribe("$share/group/a/b/c")
+            await wire.unsubscribe("$share/group/a/b/c")
+            await wire.subscribe("a/b/c")
+        router.invalidate_all()
+        assert router._references == 0
 
 
 class Failing(Timer):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 ROUTES: Final = 200_000
 """Routes kept at most."""
+SEEN: Final = 2 * ROUTES
+"""Topics remembered as seen before their route is kept, a number each."""
 LONG: Final = 1024
 """Bytes of a topic that is not worth its place among the routes kept."""
 
@@ -39,6 +41,7 @@ class Router:
         self._routed: NameTree[Route] = NameTree()
         self._order: deque[bytes] = deque()
         self._references: int = 0
+        self._seen: set[int] = set()
 
     # -- subscriptions -----------------------------------------------------------------------------
 
@@ -125,6 +128,7 @@ class Router:
                 return
             delivery = delivery_of([subscription])
             route.deliveries = [*route.deliveries, delivery]
+            route.references += 1
             self._references += 1
         else:
             name = subscription.topic_filter
@@ -149,6 +153,7 @@ class Router:
             deliveries[index] = delivery_of(parts)
         else:
             del deliveries[index]
+            route.references -= 1
             self._references -= 1
         route.deliveries = deliveries
         if not delivery.plain:
@@ -161,11 +166,22 @@ class Router:
         route = self.routes.get(topic)
         if route is None:
             route = self._build(topic, name)
-            if len(topic) > LONG:
-                route.stale = True
-            else:
+            if len(topic) <= LONG and self._seen_before(topic):
                 self._keep(route)
+            else:
+                route.stale = True
         return route
+
+    def _seen_before(self, topic: bytes) -> bool:
+        """Whether the topic was routed lately: one that comes only once is not worth a place."""
+        seen = self._seen
+        mark = hash(topic)
+        if mark in seen:
+            return True
+        if len(seen) >= SEEN:
+            seen.clear()
+        seen.add(mark)
+        return False
 
     def invalidate_all(self) -> None:
         """Makes every route stale: the rules have changed."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from mypy_extensions import mypyc_attr
+
 from lockwire.mqtt.encoder import variable_byte_integer
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 _SUBSCRIPTION_IDENTIFIER: Final = b"\x0b"
 
 
+@mypyc_attr(acyclic=True)
 class Subscription:
     """One subscription of a session. `topic_filter` is as subscribed, with $share; `share` "" where not
     shared.
@@ -31,6 +34,7 @@ class Subscription:
         self.share: str = ""
 
 
+@mypyc_attr(acyclic=True)
 class Delivery:
     """How a session gets the messages of one topic: the sum of its subscriptions that match it
     [MQTT5-3.3.4-2].
@@ -50,6 +54,7 @@ class Delivery:
         self.plain: bool = True
 
 
+@mypyc_attr(acyclic=True)
 class ShareGroup:
     """The members of one shared subscription; each message goes to one of them, in turn (MQTT 5 section
     4.8.2).
@@ -95,6 +100,7 @@ class ShareGroup:
                 return
 
 
+@mypyc_attr(acyclic=True)
 class Subscribers:
     """Who subscribed to one filter. Most filters have one subscriber: that one costs no table."""
 
@@ -142,6 +148,7 @@ class Subscribers:
         return None if groups is None else groups.get(share)
 
 
+@mypyc_attr(acyclic=True)
 class Route:
     """What a topic leads to. `stale`: a subscription or a rule has changed since, look again."""
 
@@ -152,6 +159,7 @@ class Route:
         self.groups: list[ShareGroup] = []
         self.stale: bool = False
         self.special: bool = False
+        self.references: int = 0
 
     def index_of(self, session: Session) -> int:
         """Where the session's delivery is, -1: nowhere."""
@@ -167,7 +175,6 @@ class Route:
             if not delivery.plain:
                 special = True
         self.special = special
-        self.references: int = 0
 
 
 def identifier_property(identifier: int) -> bytes:

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
+from mypy_extensions import mypyc_attr
+
 T = TypeVar("T")
 
 
+@mypyc_attr(acyclic=True)
 class _NameNode(Generic[T]):
     def __init__(self) -> None:
         self.children: dict[str, _NameNode[T]] | None = None  # most nodes are leaves
@@ -117,15 +120,59 @@ class NameTree(Generic[T]):
                 self._collect_all(child, False, found)
 
 
+@mypyc_attr(acyclic=True)
 class _FilterNode(Generic[T]):
+    """A level of filters. Most have one below them: that one costs no table, which a million filters feel."""
+
     def __init__(self) -> None:
-        self.children: dict[str, _FilterNode[T]] | None = None
         self.value: T | None = None
+        self.key: str = ""
+        self.only: _FilterNode[T] | None = None
+        self.children: dict[str, _FilterNode[T]] | None = None
+
+    def child(self, level: str) -> _FilterNode[T] | None:
+        """What is below at this level, None where nothing is."""
+        children = self.children
+        if children is not None:
+            return children.get(level)
+        only = self.only
+        return only if only is not None and self.key == level else None
+
+    def make_child(self, level: str) -> _FilterNode[T]:
+        """What is below at this level, made where it is missing."""
+        child = self.child(level)
+        if child is not None:
+            return child
+        child = _FilterNode[T]()
+        only = self.only
+        if self.children is not None:
+            self.children[level] = child
+        elif only is None:
+            self.key = level
+            self.only = child
+        else:
+            self.children = {self.key: only, level: child}
+            self.only = None
+        return child
+
+    def drop_child(self, level: str) -> None:
+        """Forgets what is below at this level."""
+        children = self.children
+        if children is not None:
+            children.pop(level, None)
+        elif self.key == level:
+            self.only = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether neither a value nor anything below is left."""
+        return self.value is None and self.only is None and not self.children
 
 
 class FilterTree(Generic[T]):
-    """Values by topic filter, found by topic name. A filter without wildcards lies in one table, not in
-    the tree.
+    """Values by topic filter, found by topic name.
+
+    A filter without wildcards lies in one table, not in the tree.
     """
 
     def __init__(self) -> None:
@@ -138,8 +185,7 @@ class FilterTree(Generic[T]):
             return self._exact.get(topic_filter)
         node = self._root
         for level in topic_filter.split("/"):
-            children = node.children
-            child = None if children is None else children.get(level)
+            child = node.child(level)
             if child is None:
                 return None
             node = child
@@ -152,15 +198,7 @@ class FilterTree(Generic[T]):
             return
         node = self._root
         for level in topic_filter.split("/"):
-            children = node.children
-            if children is None:
-                children = {}
-                node.children = children
-            child = children.get(level)
-            if child is None:
-                child = _FilterNode[T]()
-                children[level] = child
-            node = child
+            node = node.make_child(level)
         node.value = value
 
     def remove(self, topic_filter: str) -> None:
@@ -171,17 +209,14 @@ class FilterTree(Generic[T]):
         path = [self._root]
         levels = topic_filter.split("/")
         for level in levels:
-            children = path[-1].children
-            child = None if children is None else children.get(level)
+            child = path[-1].child(level)
             if child is None:
                 return
             path.append(child)
         path[-1].value = None
         index = len(levels)
-        while index > 0 and path[index].value is None and not path[index].children:
-            above = path[index - 1].children
-            assert above is not None
-            del above[levels[index - 1]]
+        while index > 0 and path[index].is_empty:
+            path[index - 1].drop_child(levels[index - 1])
             index -= 1
 
     def matching(self, topic: str) -> list[T]:
@@ -190,18 +225,26 @@ class FilterTree(Generic[T]):
         exact = self._exact.get(topic)
         if exact is not None:
             found.append(exact)
-        if self._root.children is not None:
+        if not self._root.is_empty:
             self._collect(self._root, topic.split("/"), 0, found)
         return found
 
     def _collect(self, node: _FilterNode[T], levels: list[str], index: int, found: list[T]) -> None:
-        children = node.children
         at_end = index == len(levels)
         if at_end and node.value is not None:
             found.append(node.value)
-        if children is None:
-            return
         wild = index > 0 or not levels[0].startswith("$")
+        children = node.children
+        if children is None:
+            only = node.only
+            if only is not None:
+                key = node.key
+                if wild and key == "#":
+                    if only.value is not None:
+                        found.append(only.value)
+                elif not at_end and ((wild and key == "+") or key == levels[index]):
+                    self._collect(only, levels, index + 1, found)
+            return
         if wild:
             everything = children.get("#")
             if everything is not None and everything.value is not None:
