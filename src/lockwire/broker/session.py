@@ -44,6 +44,8 @@ class _HeldPublish(Effect):
         session = self.session
         if session.link is self.link and session.inflight.get(self.record.packet_id) is self.record:
             session.write(self.link, self.record, False)
+            if session.queue:
+                session.drain()  # one that was too large for the client has left room in the window
 
     def refused(self, error: StoreError) -> None:
         self.session.hub.connection_failed(self.link, "the store refused a message on its way")
@@ -264,6 +266,7 @@ class Session:
         self, link: Link, message: Message, retain: bool, identifiers: bytes, publisher: Link | None
     ) -> None:
         counters = self.hub.core.counters
+        known = 0 if self.aliases is None else len(self.aliases)
         if not self.must_look and not retain and not identifiers and message.expires_at == 0.0:
             frame = message.frame(self.version_class)
         else:
@@ -276,6 +279,9 @@ class Session:
             counters.publish_sent_qos0 -= 1
             counters.dropped_outbox_full += 1
             link.drop_last(frame)
+            aliases = self.aliases
+            if aliases is not None and len(aliases) > known:
+                del aliases[message.topic]  # the client never learns of it
 
     def _record(self, message: Message, qos: int, retain: bool, identifiers: bytes) -> QueuedRecord:
         hub = self.hub
