@@ -322,6 +322,15 @@ async def test_a_connect_that_the_store_refuses_leaves_no_will() -> None:
         await watcher.expect_nothing()
 
 
+async def test_a_refusal_remembers_no_more_than_a_line() -> None:
+    async with serving() as served:
+        wire = await served.open(version=4)
+        await wire.send(packets.connect("x" * 60_000, 4, will=Will("$SYS/" + "y" * 1000)))
+        await wire.expect_refused()
+        refusal = served.broker.refusals.latest[-1]
+        assert len(refusal.client_id) + len(refusal.detail) < 2000
+
+
 async def test_mqtt_3_knows_no_receive_maximum() -> None:
     async with serving() as served:
         for name in served.broker._doors:

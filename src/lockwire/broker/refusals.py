@@ -18,6 +18,8 @@ BURST: Final = 5
 """Lines that one source gets in a `WINDOW` before they are only counted."""
 WINDOW: Final = 60.0
 SOURCES: Final = 4096
+LONGEST: Final = 512
+"""Characters kept of what a peer says of itself, which may be 64 KiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,10 @@ class Refusals:
         `offered` is what the peer said of itself: server name, TLS versions, cipher suites.
         """
         now = time.time()
-        refusal = Refusal(now, kind, listener, peer, client_id, identity, reason, detail, offered or {})
+        said = {name: _clip(text) for name, text in offered.items()} if offered else {}
+        refusal = Refusal(
+            now, kind, listener, peer, _clip(client_id), _clip(identity), reason, _clip(detail), said
+        )
         self.latest.append(refusal)
         self.total[kind] = self.total.get(kind, 0) + 1
         source = self._source((kind, peer.rpartition(":")[0]), now)
@@ -105,3 +110,8 @@ class Refusals:
         now = time.time()
         for key in [key for key, source in self._sources.items() if now - source.since > WINDOW]:
             self._summarise(key, self._sources.pop(key))
+
+
+def _clip(text: str) -> str:
+    """A text of a peer at a length that can be kept and logged."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text)} characters)"
