@@ -268,7 +268,8 @@ class Link:
             return
         chunks = websocket.receive(data)
         output = websocket.pending_output()
-        if output:
+        if output and (websocket.closed or not self.congested):
+            # A peer that pings and does not read gets no pongs: they would wait for it without limit.
             self._encrypt_through(output)
         if chunks:
             connection.receive_all(chunks)

@@ -18,7 +18,7 @@ BURST: Final = 5
 """Lines that one source gets in a `WINDOW` before they are only counted."""
 WINDOW: Final = 60.0
 SOURCES: Final = 4096
-LONGEST: Final = 512
+LONGEST: Final = 2048
 """Characters kept of what a peer says of itself, which may be 64 KiB."""
 
 
