@@ -14,6 +14,8 @@ from lockwire.broker.wheel import Timer
 from lockwire.config import ListenerSettings, Settings
 from lockwire.mqtt import reasons
 from lockwire.mqtt.message import Message
+from lockwire.store.interface import SessionContent
+from lockwire.store.memory import MemoryStore
 from tests.broker.test_commit import KEPT, until
 from tests.broker.test_decisions import SlowRules
 from tests.support import packets
@@ -365,3 +367,74 @@ async def test_a_websocket_that_pings_and_does_not_read_gets_no_pongs() -> None:
         writer.write(ping)
         assert await reader.readexactly(2) == b"\x8a\x00"
         writer.close()
+
+
+class LateOpening(MemoryStore):
+    """Reads a session when `answer` is called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[int, Callable[[SessionContent], None]]] = []
+
+    def open_session(self, session: int, done: Callable[[SessionContent], None]) -> None:
+        self.asked.append((session, done))
+
+    def answer(self) -> None:
+        """Answers the first who asked."""
+        super().open_session(*self.asked.pop(0))
+
+
+async def kept_with_one_message(store: MemoryStore) -> None:
+    """Leaves the session `keeper` with a message in its queue in the store."""
+    async with serving(store) as served:
+        keeper = await served.client("keeper", clean=False, values=KEPT)
+        await keeper.subscribe("a", qos=1)
+        await keeper.disconnect()
+        publisher = await served.client("publisher")
+        await publisher.publish("a", b"kept", qos=1)
+
+
+async def test_a_session_that_is_read_for_one_connection_and_taken_over_by_another() -> None:
+    store = LateOpening()
+    await kept_with_one_message(store)
+    async with serving(store) as served:
+        first = await served.open()
+        await first.send(packets.connect("keeper", clean=False, values=KEPT))
+        await until(lambda: store.asked)
+        second = await served.open()
+        await second.send(packets.connect("keeper", clean=False, values=KEPT))
+        await first.expect_closed()
+        assert len(store.asked) == 1
+        store.answer()
+        assert (await second.expect(CONNACK)).session_present
+        await second.receive("a", b"kept")
+
+
+async def test_a_session_whose_connection_goes_while_it_is_read_is_left_as_it_was() -> None:
+    store = LateOpening()
+    await kept_with_one_message(store)
+    async with serving(store) as served:
+        first = await served.open()
+        await first.send(packets.connect("keeper", clean=False, values=KEPT))
+        await until(lambda: store.asked)
+        registry = served.broker.registry
+        registry.connections[registry.sessions["keeper"].number].link.abort()
+        await first.until_closed()
+        store.answer()
+        assert not registry.connections
+        assert list(registry._ends) == [registry.sessions["keeper"].number]
+        second = await served.client("keeper", clean=False, values=KEPT)
+        await second.receive("a", b"kept")
+
+
+async def test_a_session_that_ends_while_it_is_read_leaves_nothing() -> None:
+    store = LateOpening()
+    await kept_with_one_message(store)
+    async with serving(store) as served:
+        first = await served.open()
+        await first.send(packets.connect("keeper", clean=False, values=KEPT))
+        await until(lambda: store.asked)
+        second = await served.client("keeper", clean=True)
+        store.answer()
+        await second.ping()
+        assert served.broker.hub.queued_bytes == 0

@@ -254,6 +254,8 @@ class Connecting:
         connection = self.connection
         packet = self.packet
         if connection is None or packet is None:
+            if session.hub.registry is not None:
+                session.hub.registry.abandoned(session)
             return
         hub = connection.hub
         registry = hub.registry

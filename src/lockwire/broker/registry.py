@@ -96,6 +96,8 @@ class _Opening:
         self.done = done
 
     def loaded(self, content: SessionContent) -> None:
+        if not self.registry.has_loaded(self.session):
+            return
         incoming = {record.packet_id for record in content.incoming}
         self.session.restore(content.queue, incoming)
         self.done(self.session, True)
@@ -111,6 +113,7 @@ class Registry:
         self.connections: dict[int, Connection] = {}
         self._ends: dict[int, _SessionEnd] = {}
         self._wills: dict[int, _WillDue] = {}
+        self._openings: dict[int, _Opening] = {}
         self._number: int = 0
 
     # -- opening -----------------------------------------------------------------------------------
@@ -164,13 +167,28 @@ class Registry:
         self._cancel_timers(session)
         session.identity = identity
         self.connections[session.number] = connection
-        if session.loaded:
+        opening = self._openings.get(session.number)
+        if opening is not None:
+            opening.done = done  # who asked first has gone
+        elif session.loaded:
             done(session, True)
         else:
             session.loaded = True
             self.hub.core.committer.flush()
             opening = _Opening(self, session, done)
+            self._openings[session.number] = opening
             self._store.open_session(session.number, opening.loaded)
+
+    def has_loaded(self, session: Session) -> bool:
+        """The store has given a session back; returns whether it is still wanted."""
+        self._openings.pop(session.number, None)
+        return self.sessions.get(session.client_id) is session
+
+    def abandoned(self, session: Session) -> None:
+        """The connection that a session was read for has gone meanwhile."""
+        connection = self.connections.get(session.number)
+        if connection is not None:
+            self.disconnected(session, connection, None)
 
     def _cancel_timers(self, session: Session) -> None:
         end = self._ends.pop(session.number, None)
