@@ -8,7 +8,7 @@ message. Both cost what the matching part of the tree costs, whatever else is in
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from mypy_extensions import mypyc_attr
 
@@ -16,17 +16,17 @@ T = TypeVar("T")
 
 
 @mypyc_attr(acyclic=True)
-class _NameNode(Generic[T]):
+class _NameNode:
     def __init__(self) -> None:
-        self.children: dict[str, _NameNode[T]] | None = None  # most nodes are leaves
-        self.value: T | None = None
+        self.children: dict[str, _NameNode] | None = None  # most nodes are leaves
+        self.value: object | None = None
 
 
 class NameTree(Generic[T]):
     """Values by topic name, found by topic filter."""
 
     def __init__(self) -> None:
-        self._root: _NameNode[T] = _NameNode()
+        self._root: _NameNode = _NameNode()
         self.count: int = 0
 
     def put(self, topic: str, value: T) -> None:
@@ -39,7 +39,7 @@ class NameTree(Generic[T]):
                 node.children = children
             child = children.get(level)
             if child is None:
-                child = _NameNode[T]()
+                child = _NameNode()
                 children[level] = child
             node = child
         if node.value is None:
@@ -55,7 +55,7 @@ class NameTree(Generic[T]):
             if child is None:
                 return None
             node = child
-        return node.value
+        return cast("T | None", node.value)
 
     def remove(self, topic: str) -> T | None:
         """Forgets `topic` and the branches that led only to it; returns what was there."""
@@ -67,7 +67,7 @@ class NameTree(Generic[T]):
             if child is None:
                 return None
             path.append(child)
-        value = path[-1].value
+        value = cast("T | None", path[-1].value)
         if value is None:
             return None
         path[-1].value = None
@@ -88,10 +88,10 @@ class NameTree(Generic[T]):
         self._collect(self._root, topic_filter.split("/"), 0, found)
         return found
 
-    def _collect(self, node: _NameNode[T], levels: list[str], index: int, found: list[T]) -> None:
+    def _collect(self, node: _NameNode, levels: list[str], index: int, found: list[T]) -> None:
         if index == len(levels):
             if node.value is not None:
-                found.append(node.value)
+                found.append(cast(T, node.value))
             return
         level = levels[index]
         if level == "#":
@@ -109,9 +109,9 @@ class NameTree(Generic[T]):
             if child2 is not None:
                 self._collect(child2, levels, index + 1, found)
 
-    def _collect_all(self, node: _NameNode[T], first: bool, found: list[T]) -> None:
+    def _collect_all(self, node: _NameNode, first: bool, found: list[T]) -> None:
         if node.value is not None:
-            found.append(node.value)
+            found.append(cast(T, node.value))
         children = node.children
         if children is None:
             return
@@ -121,16 +121,16 @@ class NameTree(Generic[T]):
 
 
 @mypyc_attr(acyclic=True)
-class _FilterNode(Generic[T]):
+class _FilterNode:
     """A level of filters. Most have one below them: that one costs no table, which a million filters feel."""
 
     def __init__(self) -> None:
-        self.value: T | None = None
+        self.value: object | None = None
         self.key: str = ""
-        self.only: _FilterNode[T] | None = None
-        self.children: dict[str, _FilterNode[T]] | None = None
+        self.only: _FilterNode | None = None
+        self.children: dict[str, _FilterNode] | None = None
 
-    def child(self, level: str) -> _FilterNode[T] | None:
+    def child(self, level: str) -> _FilterNode | None:
         """What is below at this level, None where nothing is."""
         children = self.children
         if children is not None:
@@ -138,12 +138,12 @@ class _FilterNode(Generic[T]):
         only = self.only
         return only if only is not None and self.key == level else None
 
-    def make_child(self, level: str) -> _FilterNode[T]:
+    def make_child(self, level: str) -> _FilterNode:
         """What is below at this level, made where it is missing."""
         child = self.child(level)
         if child is not None:
             return child
-        child = _FilterNode[T]()
+        child = _FilterNode()
         only = self.only
         if self.children is not None:
             self.children[level] = child
@@ -177,7 +177,7 @@ class FilterTree(Generic[T]):
 
     def __init__(self) -> None:
         self._exact: dict[str, T] = {}
-        self._root: _FilterNode[T] = _FilterNode()
+        self._root: _FilterNode = _FilterNode()
 
     def get(self, topic_filter: str) -> T | None:
         """The value of exactly this filter, None where there is none."""
@@ -189,7 +189,7 @@ class FilterTree(Generic[T]):
             if child is None:
                 return None
             node = child
-        return node.value
+        return cast("T | None", node.value)
 
     def put(self, topic_filter: str, value: T) -> None:
         """Keeps `value` for `topic_filter`, in the place of what was there."""
@@ -229,10 +229,10 @@ class FilterTree(Generic[T]):
             self._collect(self._root, topic.split("/"), 0, found)
         return found
 
-    def _collect(self, node: _FilterNode[T], levels: list[str], index: int, found: list[T]) -> None:
+    def _collect(self, node: _FilterNode, levels: list[str], index: int, found: list[T]) -> None:
         at_end = index == len(levels)
         if at_end and node.value is not None:
-            found.append(node.value)
+            found.append(cast(T, node.value))
         wild = index > 0 or not levels[0].startswith("$")
         children = node.children
         if children is None:
@@ -241,14 +241,14 @@ class FilterTree(Generic[T]):
                 key = node.key
                 if wild and key == "#":
                     if only.value is not None:
-                        found.append(only.value)
+                        found.append(cast(T, only.value))
                 elif not at_end and ((wild and key == "+") or key == levels[index]):
                     self._collect(only, levels, index + 1, found)
             return
         if wild:
             everything = children.get("#")
             if everything is not None and everything.value is not None:
-                found.append(everything.value)
+                found.append(cast(T, everything.value))
         if at_end:
             return
         child = children.get(levels[index])
