@@ -7,23 +7,53 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 from setuptools import setup
 
 COMPILED = [
-    *(f"src/lockwire/mqtt/{name}.py" for name in (
-        "reasons", "errors", "packets", "reader", "properties", "bodies", "decoder", "encoder", "topics", "message",
-    )),
+    *(
+        f"src/lockwire/mqtt/{name}.py"
+        for name in (
+            "reasons",
+            "errors",
+            "packets",
+            "reader",
+            "properties",
+            "bodies",
+            "decoder",
+            "encoder",
+            "topics",
+            "message",
+        )
+    ),
     "src/lockwire/tls/clienthello.py",
     "src/lockwire/access/authorizer.py",
     "src/lockwire/tls/session.py",
     "src/lockwire/store/interface.py",
     "src/lockwire/store/memory.py",
-    *(f"src/lockwire/broker/{name}.py" for name in (
-        "counters", "wheel", "commit", "topictree", "core", "listener", "link", "replaying", "routes", "router", "session", "retained",
-        "hub", "registry", "connecting", "subscribing", "publishing", "connection",
-    )),
+    *(
+        f"src/lockwire/broker/{name}.py"
+        for name in (
+            "counters",
+            "wheel",
+            "commit",
+            "topictree",
+            "core",
+            "listener",
+            "link",
+            "replaying",
+            "routes",
+            "router",
+            "session",
+            "retained",
+            "hub",
+            "registry",
+            "connecting",
+            "subscribing",
+            "publishing",
+            "connection",
+        )
+    ),
 ]
 
 

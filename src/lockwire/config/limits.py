@@ -88,8 +88,8 @@ class ListenerLimitSettings(Section):
         default=2,
         ge=0,
         le=2,
-        description="Highest QoS of what clients publish and subscribe to (MQTT 5: Maximum QoS of CONNACK). A "
-        "PUBLISH above it closes the connection with reason 0x9B; a subscription is granted this one.",
+        description="Highest QoS of what clients publish and subscribe to (MQTT 5: Maximum QoS of CONNACK). "
+        "A PUBLISH above it closes the connection with reason 0x9B; a subscription is granted this one.",
     )
     retain_available: bool = Field(
         default=True,
