@@ -438,3 +438,37 @@ async def test_a_session_that_ends_while_it_is_read_leaves_nothing() -> None:
         store.answer()
         await second.ping()
         assert served.broker.hub.queued_bytes == 0
+
+
+async def test_nothing_overtakes_the_second_decision_about_a_subscribe() -> None:
+    rules = SlowRules()
+    async with serving(authorizer=rules) as served:
+        watcher = await served.client("watcher")
+        await watcher.subscribe("#")
+        wire = await served.client("subscriber")
+        await wire.send(packets.subscribe(1, [("slow/1", 0), ("slow/2", 0)]), packets.publish("fast"))
+        await rules.answer(True)
+        await until(lambda: rules.asked)
+        await watcher.expect_nothing()
+        await rules.answer(True)
+        assert (await wire.expect(SUBACK)).reasons == [0, 0]
+        await watcher.receive("fast")
+
+
+async def test_a_subscribe_that_asks_for_everything_again_and_again_holds_nobody_up() -> None:
+    async with serving() as served:
+        publisher = await served.client("publisher")
+        for number in range(500):
+            await publisher.send(packets.publish(f"a/{number}", b"1", retain=True))
+        await publisher.ping()
+        hub = served.broker.hub
+        hub.queue_messages = 500
+        greedy = await served.client("greedy")
+        hub.core.counters.loop_delay_max_ms = 0.0
+        await greedy.send(packets.subscribe(1, [("#", 0)] * 2000))
+        await greedy.expect(SUBACK)
+        await greedy.receive()
+        await until(lambda: hub.core.counters.dropped_queue_full)
+        assert hub.registry is not None
+        assert hub.registry.sessions["greedy"].waiting <= 500 + 3 * len(hub.retained)
+        assert hub.core.counters.loop_delay_max_ms < 500

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from lockwire.access.authorizer import ASK
 from lockwire.broker.commit import Effect
+from lockwire.broker.core import Job
 from lockwire.broker.routes import Subscription, identifier_property
 from lockwire.broker.session import Session
 from lockwire.mqtt import reasons
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from lockwire.broker.connection import Connection
 
 ASKED: Final = -1
+AT_ONCE: Final = 16
+"""Filters judged between two looks at the clock."""
 
 
 class _ReplayAfterCommit(Effect):
@@ -36,7 +39,7 @@ class _ReplayAfterCommit(Effect):
         """The SUBACK said that there is no subscription."""
 
 
-class Subscribing:
+class Subscribing(Job):
     """One SUBSCRIBE being answered: its filters are judged in turn, by the rules or by who they leave it
     to.
     """
@@ -48,13 +51,21 @@ class Subscribing:
         self._next: int = 0
         self._granted: list[int] = []
         self._replays: list[tuple[Subscription, str]] = []
+        self._replayed: int = 0
+        self._answered: bool = False
         self._staged: int = connection.core.committer.staged
 
     def go_on(self) -> None:
         """Judges the filters that are left, then answers."""
         connection = self._connection
         requests = self._packet.requests
+        judged = 0
         while self._next < len(requests):
+            if judged >= AT_ONCE and connection.core.out_of_time():
+                connection.park()
+                connection.core.work(self)
+                return
+            judged += 1
             request = requests[self._next]
             code = _refusal(connection, self._session, request)
             if code == ASKED:
@@ -74,9 +85,21 @@ class Subscribing:
         connection = self._connection
         if connection.session is not self._session:
             return
+        connection.unpark()
         self._judged(self._packet.requests[self._next], 0 if allowed else reasons.NOT_AUTHORIZED)
         self.go_on()
-        connection.unpark()
+
+    def step(self) -> bool:
+        """Goes on in a later tick with what was too much for one."""
+        connection = self._connection
+        if connection.session is not self._session:
+            return False
+        if self._answered:
+            self.replay()
+        else:
+            connection.unpark()
+            self.go_on()
+        return False
 
     def _judged(self, request: SubscriptionRequest, code: int) -> None:
         connection = self._connection
@@ -99,6 +122,7 @@ class Subscribing:
         connection = self._connection
         version = connection.version
         granted = self._granted
+        self._answered = True
         frame = encode_suback(version, self._packet.packet_id, granted)
         if connection.core.committer.staged != self._staged:
             refused = [reasons.UNSPECIFIED_ERROR] * len(granted)
@@ -110,11 +134,23 @@ class Subscribing:
             self.replay()
 
     def replay(self) -> None:
-        """Sends the retained messages that the new subscriptions ask for."""
+        """Sends the retained messages that the new subscriptions ask for: in later ticks what is too much
+        for one, and no more than twice all there are, however often a packet asks for them.
+        """
         connection = self._connection
-        if connection.session is self._session:
-            for subscription, topic_filter in self._replays:
-                _replay(connection, self._session, subscription, topic_filter)
+        session = self._session
+        hub = connection.hub
+        replays = self._replays
+        while self._replayed < len(replays) and connection.session is session:
+            if session.waiting > hub.queue_messages + 2 * len(hub.retained):
+                hub.core.counters.dropped_queue_full += 1
+                return
+            subscription, topic_filter = replays[self._replayed]
+            self._replayed += 1
+            _replay(connection, session, subscription, topic_filter)
+            if hub.core.out_of_time():
+                hub.core.work(self)
+                return
 
 
 def subscribe(connection: Connection, packet: Subscribe) -> None:
