@@ -472,3 +472,18 @@ async def test_a_subscribe_that_asks_for_everything_again_and_again_holds_nobody
         assert hub.registry is not None
         assert hub.registry.sessions["greedy"].waiting <= 500 + 3 * len(hub.retained)
         assert hub.core.counters.loop_delay_max_ms < 500
+
+
+async def test_the_keep_alive_does_not_count_while_nothing_is_read() -> None:
+    async with serving() as served:
+        wire = await served.client("patient", keep_alive=10)
+        registry = served.broker.registry
+        connection = registry.connections[registry.sessions["patient"].number]
+        timer = connection._keep_alive_timer
+        assert timer is not None
+        connection.link.pause_reading()
+        connection.last_received -= 100.0
+        connection.check_alive(timer)
+        connection.link.resume_reading()
+        connection.check_alive(timer)
+        await wire.ping()

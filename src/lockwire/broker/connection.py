@@ -405,11 +405,13 @@ class Connection:
 
     def check_alive(self, timer: _KeepAlive) -> None:
         """Called by the keep-alive timer: was the client silent for too long?"""
-        due = self.last_received + timer.seconds
         if self.state == CLOSED:
             return
-        if self.core.now < due or not self.link.reading:
-            self.core.wheel.schedule(timer, max(due, self.core.now + 1.0))
+        if not self.link.reading:
+            self.last_received = self.core.now  # it may have spoken: nobody listened
+        due = self.last_received + timer.seconds
+        if self.core.now < due:
+            self.core.wheel.schedule(timer, due)
             return
         self.core.counters.keep_alive_timeouts += 1
         self.end(reasons.KEEP_ALIVE_TIMEOUT, f"silent for {timer.seconds:.0f} s")
