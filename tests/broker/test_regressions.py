@@ -487,3 +487,19 @@ async def test_the_keep_alive_does_not_count_while_nothing_is_read() -> None:
         connection.link.resume_reading()
         connection.check_alive(timer)
         await wire.ping()
+
+
+async def test_a_subscription_that_is_not_kept_is_not_there() -> None:
+    store = RefusingStore()
+    async with serving(store) as served:
+        wire = await served.client("keeper", clean=False, values=KEPT)
+        await wire.subscribe("before", qos=0)
+        store.refuse()
+        await wire.send(packets.subscribe(9, [("a", 0), ("a", 1), ("before", 1)]))
+        assert (await wire.expect(SUBACK)).reasons == [reasons.UNSPECIFIED_ERROR] * 3
+        publisher = await served.client("publisher")
+        await publisher.publish("a", b"1")
+        await wire.expect_nothing()
+        await publisher.publish("before", b"2", qos=1)
+        assert (await wire.expect(packets.PUBLISH)).qos == 0
+        assert served.broker.hub.router.subscriptions == 1

@@ -26,6 +26,30 @@ AT_ONCE: Final = 16
 """Filters judged between two looks at the clock."""
 
 
+class _UndoneIfRefused(Effect):
+    """Subscriptions that the SUBACK denies where the store did not keep them."""
+
+    def __init__(self, session: Session, made: list[tuple[Subscription, Subscription | None, str]]) -> None:
+        self.session = session
+        self.made = made
+
+    def committed(self) -> None:
+        """They stay."""
+
+    def refused(self, error: StoreError) -> None:
+        session = self.session
+        router = session.hub.router
+        for subscription, previous, topic_filter in reversed(self.made):
+            if session.subscriptions.get(subscription.topic_filter) is not subscription:
+                continue
+            if previous is not None:
+                session.subscriptions[subscription.topic_filter] = previous
+                router.subscribe(previous, topic_filter)
+            else:
+                del session.subscriptions[subscription.topic_filter]
+                router.unsubscribe(session, topic_filter, subscription.share)
+
+
 class _ReplayAfterCommit(Effect):
     """Retained messages, which come behind the SUBACK that waits."""
 
@@ -52,6 +76,7 @@ class Subscribing(Job):
         self._granted: list[int] = []
         self._replays: list[tuple[Subscription, str]] = []
         self._replayed: int = 0
+        self._made: list[tuple[Subscription, Subscription | None, str]] = []
         self._answered: bool = False
         self._staged: int = connection.core.committer.staged
 
@@ -106,9 +131,11 @@ class Subscribing(Job):
         self._next += 1
         if code == 0:
             identifier = self._packet.subscription_identifier
-            subscription, topic_filter, is_new = _make(connection, self._session, request, identifier)
+            previous = self._session.subscriptions.get(request.topic_filter)
+            subscription, topic_filter = _make(connection, self._session, request, identifier)
+            self._made.append((subscription, previous, topic_filter))
             code = subscription.qos
-            wanted = request.retain_handling == 0 or (request.retain_handling == 1 and is_new)
+            wanted = request.retain_handling == 0 or (request.retain_handling == 1 and previous is None)
             if wanted and not subscription.share:
                 self._replays.append((subscription, topic_filter))
         else:
@@ -127,6 +154,7 @@ class Subscribing(Job):
         if connection.core.committer.staged != self._staged:
             refused = [reasons.UNSPECIFIED_ERROR] * len(granted)
             connection.answer_after(frame, encode_suback(version, self._packet.packet_id, refused))
+            connection.core.committer.after(_UndoneIfRefused(self._session, self._made))
             if self._replays:
                 connection.core.committer.after(_ReplayAfterCommit(self))
         else:
@@ -187,8 +215,8 @@ def _refusal(connection: Connection, session: Session, request: SubscriptionRequ
 
 def _make(
     connection: Connection, session: Session, request: SubscriptionRequest, identifier: int
-) -> tuple[Subscription, str, bool]:
-    """Makes or replaces one subscription [MQTT5-3.8.4-3]; returns it, its filter and whether it is new."""
+) -> tuple[Subscription, str]:
+    """Makes or replaces one subscription [MQTT5-3.8.4-3]; returns it and its filter."""
     qos = min(request.qos, connection.listener.maximum_qos)
     subscription = Subscription(session, request.topic_filter, qos, identifier)
     subscription.no_local = request.no_local
@@ -199,13 +227,12 @@ def _make(
     shared = parse_shared(topic_filter)
     if shared is not None:
         subscription.share, topic_filter = shared
-    is_new = request.topic_filter not in session.subscriptions
     session.subscriptions[request.topic_filter] = subscription
     connection.hub.router.subscribe(subscription, topic_filter)
     registry = connection.hub.registry
     if session.durable and registry is not None:
         registry.stage_subscription(subscription)
-    return subscription, topic_filter, is_new
+    return subscription, topic_filter
 
 
 def _replay(connection: Connection, session: Session, subscription: Subscription, topic_filter: str) -> None:
