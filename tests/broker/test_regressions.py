@@ -10,7 +10,6 @@ import pytest
 
 from lockwire.access.authorizer import ASK
 from lockwire.access.identity import Identity
-from lockwire.broker.wheel import Timer
 from lockwire.config import ListenerSettings, Settings
 from lockwire.mqtt import reasons
 from lockwire.mqtt.message import Message
@@ -29,6 +28,7 @@ from tests.support.packets import (
     SESSION_EXPIRY_INTERVAL,
     SUBACK,
     TOPIC_ALIAS_MAXIMUM,
+    WILL_DELAY_INTERVAL,
     Will,
 )
 from tests.support.stores import LateStore, RefusingStore
@@ -200,32 +200,25 @@ async def test_what_is_too_large_for_its_client_leaves_room_for_the_next() -> No
         assert message.payload == b"2"
 
 
-class Failing(Timer):
-    """A timer that goes wrong."""
+async def test_timers_go_on_when_one_goes_wrong(failures: Failures) -> None:
+    class Failing(Everything):
+        wrong = b""
 
-    def fire(self) -> None:
-        raise ZeroDivisionError
+        def publish_mask(self, identity: Identity, client_id: str, topic: bytes) -> int:
+            if topic == self.wrong:
+                raise ZeroDivisionError
+            return super().publish_mask(identity, client_id, topic)
 
-
-class Firing(Timer):
-    """A timer that says that it fired."""
-
-    fired = False
-
-    def fire(self) -> None:
-        self.fired = True
-
-
-async def test_the_wheel_goes_on_when_a_timer_goes_wrong(failures: Failures) -> None:
-    async with serving() as served:
-        core = served.broker.core
-        timer = Firing()
-        later = Firing()
-        core.wheel.schedule(Failing(), core.loop.time())
-        core.wheel.schedule(timer, core.loop.time())
-        core.wheel.schedule(later, core.loop.time() + 0.3)
-        await until(lambda: later.fired)
-        assert timer.fired
+    rules = Failing()
+    async with serving(authorizer=rules) as served:
+        watcher = await served.client("watcher")
+        await watcher.subscribe("right")
+        for topic in ("wrong", "right"):
+            will = Will(topic, b"", properties=[(WILL_DELAY_INTERVAL, 1)])
+            wire = await served.client(topic, clean=False, values=KEPT, will=will)
+            wire.abort()
+        rules.wrong = b"wrong"
+        await watcher.receive("right")
         assert isinstance(failures.pop()["exception"], ZeroDivisionError)
 
 

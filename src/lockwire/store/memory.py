@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mypy_extensions import mypyc_attr
+
 from lockwire.mqtt.message import Message
 from lockwire.store import interface
 from lockwire.store.interface import (
@@ -30,6 +32,7 @@ class _Kept:
         self.incoming: dict[int, IncomingRecord] = {}
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class MemoryStore(Store):
     """Keeps references, not copies: a message queued for many sessions is held once."""
 
