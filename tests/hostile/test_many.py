@@ -76,7 +76,8 @@ async def test_a_storm_of_takeovers(arena: Arena) -> None:
             assert await arena.metric("sessions") == 3
             for sock in twins[:-1]:
                 end = await asyncio.to_thread(read_to_end, sock)
-                assert b"\x8e" in end, "Session taken over"
+                # Session taken over; one that was taken over before its CONNACK hears nothing.
+                assert b"\x8e" in end or not end
         last = await arena.client("twin", clean=False)
         payloads = [(await last.receive("storm")).payload for _ in range(300)]
         assert payloads == [b"%d" % number for number in range(300)]

@@ -117,8 +117,9 @@ class Broker:
                 door = self._doors.get(wanted.name)
                 if door is not None and _same_place(door.settings, wanted):
                     prepared[wanted.name] = self._prepare(wanted, door.listener)
+            taken = {_place(door.settings) for door in self._doors.values()}
             for wanted in settings.listeners:
-                if wanted.name not in prepared and wanted.name not in self._doors:
+                if wanted.name not in prepared and _place(wanted) not in taken:
                     fresh.append(await self._open(wanted))
         except BaseException:
             for door in fresh:
@@ -147,6 +148,7 @@ class Broker:
                 door.settings = wanted
         for door in fresh:
             self._doors[door.settings.name] = door
+        # What is left takes the place of a listener that had to be closed first.
         for wanted in settings.listeners:
             if wanted.name not in self._doors:
                 self._doors[wanted.name] = await self._open(wanted)
@@ -305,11 +307,11 @@ class Broker:
         }
 
 
+def _place(settings: ListenerSettings) -> tuple[object, ...]:
+    """Where a listener's socket is: two with the same place cannot be open at once."""
+    return settings.address if settings.transport != "unix" else "", settings.port, settings.path
+
+
 def _same_place(current: ListenerSettings, wanted: ListenerSettings) -> bool:
     """Whether two settings of a listener share its socket."""
-    return (current.transport, current.address, current.port, current.path) == (
-        wanted.transport,
-        wanted.address,
-        wanted.port,
-        wanted.path,
-    )
+    return current.transport == wanted.transport and _place(current) == _place(wanted)

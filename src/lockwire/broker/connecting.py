@@ -13,6 +13,7 @@ from lockwire.access.authenticator import Credentials, Decision, Exchange, Step
 from lockwire.access.authorizer import publish_bit
 from lockwire.access.identity import Identity
 from lockwire.broker.commit import Effect
+from lockwire.broker.registry import same_owner
 from lockwire.mqtt import reasons
 from lockwire.mqtt.encoder import encode_auth, encode_connack
 from lockwire.mqtt.errors import MqttError, ProtocolError
@@ -199,10 +200,11 @@ class Connecting:
             return
         self._exchange = None
         identity = decision.identity
-        if identity is None or identity.name != connection.identity.name:
+        if identity is None or not same_owner(identity, connection.identity):
             connection.core.counters.logins_refused += 1
             connection.end(reasons.NOT_AUTHORIZED, "the re-authentication failed")
             return
+        connection.identity = identity
         connection.link.send(self._auth(reasons.SUCCESS, step.data))
         connection.connecting = None
         connection.unpark()
@@ -287,7 +289,7 @@ class Connecting:
         """Sends the CONNACK and lets the session go on."""
         connection = self.connection
         packet = self.packet
-        if connection is None or packet is None:
+        if connection is None or packet is None or connection.link.closing:
             return
         listener = connection.listener
         link = connection.link

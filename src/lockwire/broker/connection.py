@@ -122,7 +122,6 @@ class Connection:
         self.keep_alive: int = 0
         self.problem_information: bool = True
         self.maximum_packet_size: int = 268_435_460
-        self.session_expiry: int = 0
         self.authentication_method: str | None = None
         self.running: bool = True
         self.wants_input: bool = True

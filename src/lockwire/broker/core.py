@@ -21,6 +21,8 @@ from lockwire.store.interface import Store
 if TYPE_CHECKING:
     from lockwire.broker.link import Link
 
+BACKLOG: Final = 512 * 1024
+"""Bytes in a connection's outbox above which publishers are held back, and queues wait."""
 TICK_BUDGET: Final = 0.010
 """Seconds of decoding and routing in a tick; the rest waits for the next."""
 

@@ -48,7 +48,6 @@ class Hub:
         self.connections: int = 100_000
         self.unauthenticated_connections: int = 4096
         self.sequence: int = 0
-        self.revision: int = authorizer.revision
 
     def admit(self) -> str:
         """Why no further connection is taken; empty: it is. The one that asks is counted already."""
@@ -78,7 +77,6 @@ class Hub:
 
     def rules_changed(self) -> None:
         """Makes every cached decision be made anew, and drops queued messages that are no longer allowed."""
-        self.revision = self.authorizer.revision
         self.router.invalidate_all()
         registry = self.registry
         if registry is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from lockwire.broker.core import Core
+from lockwire.broker.core import BACKLOG, Core
 from lockwire.broker.listener import Listener
 from lockwire.broker.websocket import WebSocketLayer
 from lockwire.broker.wheel import Timer
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 CONGESTED: Final = 256 * 1024
 """Bytes in the transport above which nothing more is written to it."""
 RELIEVED: Final = 64 * 1024
-BACKLOG: Final = 512 * 1024
-"""Bytes in the outbox above which publishers are held back."""
 PATIENCE: Final = 0.25
 """Seconds that a link may hold back publishers before it counts as slow."""
 CLOSING: Final = 3.0
 """Seconds for the last bytes of a connection that is being closed."""
+PIECE: Final = 48
+"""Bytes that a piece in the outbox costs beside its content."""
 LARGE: Final = 4096
 """Bytes of an average piece above which joining the pieces costs more than writing them one by one."""
 
@@ -118,6 +118,9 @@ class Link:
         connection = self.connection
         assert connection is not None
         refusal = listener.admit(self.address) or connection.hub.admit()
+        wait = 0.0 if refusal else listener.wait_for(core.now)
+        if wait < 0.0:
+            refusal = "too many new connections at once"
         listener.enter(self, self.address)
         if refusal:
             core.counters.connections_refused += 1
@@ -135,7 +138,6 @@ class Link:
         if listener.has_websocket:
             self.websocket = WebSocketLayer(listener.websocket_path, listener.websocket_origins)
             self.layered = True
-        wait = listener.wait_for(core.now)
         if wait > 0.0:
             core.counters.connections_delayed += 1
             self.pause_reading()
@@ -325,7 +327,7 @@ class Link:
         read.
         """
         listener = self.listener
-        waiting = self.outbox_bytes + 4 * len(self.outbox)
+        waiting = self.outbox_bytes + PIECE * len(self.outbox)
         return waiting > 2 * max(listener.outbox_bytes, 2 * BACKLOG) + listener.packet_size
 
     def _mark(self) -> None:

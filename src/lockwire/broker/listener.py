@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lockwire.access.authenticator import Authenticator
 from lockwire.tls.context import ServerContext
 
 if TYPE_CHECKING:
     from lockwire.broker.link import Link
+
+
+LONGEST_WAIT: Final = 10.0
+"""Seconds that a connection waits for its turn where too many come."""
 
 
 class Listener:
@@ -84,11 +88,13 @@ class Listener:
     def wait_for(self, now: float) -> float:
         """Seconds that a connection accepted at `now` waits, so that no more than the rate are taken up.
 
-        A second's worth may come at once.
+        A second's worth may come at once. -1: so many wait that this one would not get its turn in time.
         """
         if not self.connection_rate:
             return 0.0
         slot = max(self._next_slot, now - 1.0) + 1.0 / self.connection_rate
+        if slot - now > LONGEST_WAIT:
+            return -1.0
         self._next_slot = slot
         return max(0.0, slot - now)
 

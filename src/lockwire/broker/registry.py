@@ -33,6 +33,14 @@ NEVER: Final = 0xFFFFFFFF
 """The Session Expiry Interval of a session that does not expire (MQTT 5 section 3.1.2.11.2)."""
 
 
+def same_owner(one: Identity, other: Identity) -> bool:
+    """Whether two identities are the same one, however it was proved.
+
+    A device and a user of the same name are not: one has a certificate, the other a password.
+    """
+    return one.name == other.name and (one.method == CERTIFICATE) == (other.method == CERTIFICATE)
+
+
 AT_ONCE: Final = 64
 """Subscriptions taken away in one go when a session ends; more of them wait for the ticks that follow."""
 
@@ -119,17 +127,9 @@ class Registry:
     # -- opening -----------------------------------------------------------------------------------
 
     def refuses(self, client_id: str, identity: Identity) -> bool:
-        """Whether the session of this client identifier belongs to somebody else.
-
-        A device and a user of the same name are not the same: one has a certificate, the other a password.
-        """
+        """Whether the session of this client identifier belongs to somebody else."""
         session = self.sessions.get(client_id)
-        if session is None:
-            return False
-        owner = session.identity
-        return owner.name != identity.name or (owner.method == CERTIFICATE) != (
-            identity.method == CERTIFICATE
-        )
+        return session is not None and not same_owner(session.identity, identity)
 
     def is_full(self, client_id: str) -> bool:
         """Whether a session for this client identifier would be one too many."""

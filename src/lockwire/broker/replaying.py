@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from lockwire.broker.core import Job
+from lockwire.broker.core import BACKLOG, Job
 from lockwire.mqtt.message import Message
 from lockwire.store.interface import QueuedRecord
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 STEP: Final = 256
 """Messages in one go."""
-BACKLOG: Final = 524_288
-"""Bytes in the outbox above which the rest waits."""
 
 
 class _Share:

@@ -10,6 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from lockwire.access.authorizer import Authorizer
+from lockwire.broker.core import BACKLOG
 from lockwire.broker.counters import Counters
 from lockwire.broker.routes import Route, ShareGroup, Subscribers, Subscription, delivery_of
 from lockwire.broker.topictree import FilterTree, NameTree
@@ -266,7 +267,7 @@ class Router:
             if not link.dirty:
                 link.dirty = True
                 link.core.mark(link)
-            if link.outbox_bytes > 524_288 and link.crowded(publisher):
+            if link.outbox_bytes > BACKLOG and link.crowded(publisher):
                 counters.publish_sent_qos0 -= 1
                 counters.dropped_outbox_full += 1
                 link.drop_last(out)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from lockwire.access.identity import Identity
 from lockwire.broker.commit import Effect
+from lockwire.broker.core import BACKLOG
 from lockwire.broker.replaying import Replay
 from lockwire.broker.routes import Delivery, Subscription
 from lockwire.mqtt import reasons
@@ -28,7 +29,6 @@ CROWD: Final = 1000
 """Messages in the queue of a connected client above which publishers are held back, until a quarter is
 gone.
 """
-BACKLOG: Final = 524_288
 UNLIMITED: Final = 268_435_460
 
 

@@ -220,7 +220,6 @@ def _make(
     qos = min(request.qos, connection.listener.maximum_qos)
     subscription = Subscription(session, request.topic_filter, qos, identifier)
     subscription.no_local = request.no_local
-    # What MQTT 3 calls a bridge wants RETAIN as it was published, so that it can pass it on.
     subscription.retain_as_published = request.retain_as_published
     subscription.retain_handling = request.retain_handling
     topic_filter = request.topic_filter
