@@ -123,6 +123,7 @@ class Connection:
         self.problem_information: bool = True
         self.maximum_packet_size: int = 268_435_460
         self.authentication_method: str | None = None
+        self._foreign: str = ""
         self.running: bool = True
         self.wants_input: bool = True
         self._parked: bool = False
@@ -141,6 +142,8 @@ class Connection:
     def receive(self, data: bytes) -> None:
         """Takes plaintext from the link."""
         self.last_received = self.core.now
+        if self.state == WAITING:
+            self._recognise(data)
         self.decoder.feed(data)
         if self.running:
             self._process_in_time()
@@ -148,11 +151,22 @@ class Connection:
     def receive_all(self, chunks: list[bytes]) -> None:
         """Takes plaintext in several pieces."""
         self.last_received = self.core.now
+        if self.state == WAITING:
+            self._recognise(chunks[0])
         decoder = self.decoder
         for chunk in chunks:
             decoder.feed(chunk)
         if self.running:
             self._process_in_time()
+
+    def _recognise(self, data: bytes) -> None:
+        """Looks for what people connect here by mistake, to say so when it is refused."""
+        if self.decoder.buffered > 0:
+            return
+        if data.startswith(b"\x16\x03"):
+            self._foreign = "this is TLS, and the listener expects MQTT without it"
+        elif data.startswith((b"GET ", b"POST ", b"HEAD ", b"PUT ", b"OPTIONS ")):
+            self._foreign = "this is HTTP, and the listener expects MQTT"
 
     def _process_in_time(self) -> None:
         """Works through the input now if this tick has time for it, else in the next."""
@@ -435,7 +449,7 @@ class Connection:
         if connecting is None:
             connecting = Connecting(self, None)
             self.connecting = connecting
-        connecting.fail(error)
+        connecting.fail(ProtocolError(self._foreign) if self._foreign else error)
 
     def end(self, reason: int, detail: str) -> None:
         """Ends the connection for a reason, and tells an MQTT 5 client [MQTT5-3.14.0-1]."""
@@ -519,7 +533,8 @@ class Connection:
 
     def record(self, kind: str, reason: int, detail: str) -> None:
         """Keeps a record of a refusal."""
+        known = self.state == OPEN or self.identity is not ANONYMOUS_IDENTITY
         self.hub.refusals.record(
-            kind, self.listener.name, self.link.peer, self.client_id, self.identity.name,
+            kind, self.listener.name, self.link.peer, self.client_id, self.identity.name if known else "",
             reasons.name_of(reason), detail,
         )  # fmt: skip

@@ -113,7 +113,8 @@ class Link:
         listener = self.listener
         name = transport.get_extra_info("peername")
         if isinstance(name, tuple):
-            self.address = str(name[0])
+            # An IPv4 client of a socket for both families.
+            self.address = str(name[0]).removeprefix("::ffff:")
             self.port = int(name[1])
         connection = self.connection
         assert connection is not None
