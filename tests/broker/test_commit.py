@@ -274,3 +274,60 @@ async def test_a_qos_2_message_kept_but_not_routed_is_routed_once_after_a_restar
         await publisher.send(packets.publish("a", b"once", 2, 9, dup=True))
         await publisher.expect(PUBREC)
         await subscriber.expect_nothing()
+
+
+async def test_a_pubcomp_that_is_not_kept_leaves_the_identifier_in_use() -> None:
+    """Freed in memory only, it would be a duplicate after a restart, and the message with it lost."""
+    store = RefusingStore()
+    async with serving(store) as served:
+        publisher = await served.client("publisher", clean=False, values=KEPT)
+        await publisher.send(packets.publish("a", b"2", 2, 9))
+        await publisher.expect(PUBREC)
+        store.refuse()
+        await publisher.acknowledge(PUBREL, 9)
+        await publisher.until_closed()
+        store.reason = 0
+        publisher = await served.open()
+        await publisher.connect("publisher", clean=False, values=KEPT)
+        await publisher.acknowledge(PUBREL, 9)
+        assert (await publisher.expect(PUBCOMP)).reason == 0
+        await until(lambda: not served.broker.core.committer.is_busy)
+        left: list[int] = []
+        store.open_session(1, lambda content: left.extend(each.packet_id for each in content.incoming))
+        assert left == []
+
+
+async def test_messages_that_come_while_a_session_is_being_opened_are_not_lost() -> None:
+    store = LateStore()
+    async with serving(store) as served:
+        subscriber = await keeper(served, store, "a", 1)
+        subscriber.abort()
+        await until(lambda: not served.broker.registry.connections)
+        store.grant()
+        back = await served.open()
+        await back.send(packets.connect("keeper", clean=False))
+        await until(lambda: store.waiting)
+        publisher = await served.client("publisher")
+        await publisher.publish("a", b"meanwhile", qos=1)
+        store.grant()
+        assert (await back.expect(packets.CONNACK)).session_present
+        await back.receive("a", b"meanwhile")
+
+
+async def test_a_resent_qos_2_message_gets_no_pubrec_before_the_first_one_is_kept() -> None:
+    store = LateStore()
+    async with serving(store) as served:
+        publisher = await keeper(served, store, "elsewhere", 0)
+        await publisher.send(packets.publish("a", b"2", 2, 9), packets.publish("a", b"2", 2, 9, dup=True))
+        await publisher.expect_nothing()
+        store.grant()
+        assert [(await publisher.expect(PUBREC)).packet_id for _ in range(2)] == [9, 9]
+
+
+async def test_an_answer_that_is_too_large_for_the_client_ends_its_connection() -> None:
+    """[MQTT5-3.1.2-24]: a SUBACK of 40 reasons does not fit into 32 bytes, and cannot be left out."""
+    async with serving() as served:
+        wire = await served.client("small", values=[(packets.MAXIMUM_PACKET_SIZE, 32)])
+        await wire.send(packets.subscribe(1, [(f"a/{number}", 0) for number in range(40)]))
+        for packet in await wire.until_closed():
+            assert packet.size <= 32

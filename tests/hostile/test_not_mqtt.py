@@ -80,7 +80,7 @@ async def test_a_client_hello_on_the_plain_port(arena: Arena) -> None:
     async with arena.bystander():
         answer = await answer_to(arena, "tcp", client_hello())
     assert answer == b""
-    await arena.until_logged("listener=tcp")
+    await arena.until_logged("this is TLS")
     assert await arena.metric("protocol_errors_total") == 1
 
 
@@ -98,7 +98,7 @@ async def test_http(arena: Arena, listener: str) -> None:
     async with arena.bystander():
         await answer_to(arena, listener, HTTP)
     assert await arena.metrics_sum("refusals_total") == 1
-    await arena.until_logged(f"listener={listener}")
+    await arena.until_logged("this is HTTP" if listener == "tcp" else "HTTP")
 
 
 async def test_http_without_an_upgrade_is_told_what_to_do(arena: Arena) -> None:

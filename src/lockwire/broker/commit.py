@@ -54,6 +54,11 @@ class Committer:
         """Whether there is something to flush."""
         return bool(self._operations) or bool(self._effects)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether an answer of the store is still to come, or something is still to be committed."""
+        return self.pending or bool(self._waiting)
+
     def flush(self) -> None:
         """Commits the batch. What a granted effect stages in turn goes with the next flush."""
         operations = self._operations

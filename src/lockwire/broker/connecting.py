@@ -191,7 +191,7 @@ class Connecting:
             return
         decision = step.decision
         if decision is None:
-            connection.link.send(self._auth(reasons.CONTINUE_AUTHENTICATION, step.data))
+            connection.answer(self._auth(reasons.CONTINUE_AUTHENTICATION, step.data))
             connection.unpark()
             return
         self._final_data = step.data
@@ -205,7 +205,7 @@ class Connecting:
             connection.end(reasons.NOT_AUTHORIZED, "the re-authentication failed")
             return
         connection.identity = identity
-        connection.link.send(self._auth(reasons.SUCCESS, step.data))
+        connection.answer(self._auth(reasons.SUCCESS, step.data))
         connection.connecting = None
         connection.unpark()
 
@@ -267,6 +267,7 @@ class Connecting:
         connection.session = session
         session.version = packet.version
         session.listener = connection.listener.name
+        session.awaited = True
         registry.keep(session, self._expiry(connection, packet))
         will = packet.will
         if will is not None:
@@ -297,7 +298,10 @@ class Connecting:
         if listener.keep_alive_maximum and (keep_alive == 0 or keep_alive > listener.keep_alive_maximum):
             keep_alive = listener.keep_alive_maximum if packet.version == 5 else keep_alive
         self._keep_alive = keep_alive
-        link.send(self._connack(connection, packet, session, present))
+        frame = self._connack(connection, packet, session, present)
+        if not connection.fits(frame):
+            return
+        link.send(frame)
         connection.opened(session)
         connection.authentication_method = self._method
         connection.decoder.maximum_packet_size = listener.packet_size

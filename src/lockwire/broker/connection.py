@@ -339,16 +339,30 @@ class Connection:
 
     def answer(self, frame: bytes, otherwise: bytes = b"") -> None:
         """Sends an answer, behind those that still wait for their commit [MQTT5-4.6.0-2]."""
+        if not self.fits(frame):
+            return
         if self.answers == 0:
             self.link.send(frame)
         else:
             self.answer_after(frame, otherwise)
+
+    def fits(self, frame: bytes) -> bool:
+        """Whether the client takes a packet of this size [MQTT5-3.1.2-24].
+
+        One that asks for an answer it does not take cannot be served: its connection ends.
+        """
+        if len(frame) <= self.maximum_packet_size:
+            return True
+        self.end(reasons.PACKET_TOO_LARGE, "the client's Maximum Packet Size is too small for an answer")
+        return False
 
     def answer_after(self, frame: bytes, otherwise: bytes) -> None:
         """Sends `frame` after the commit of this tick's batch; `otherwise`, if the store refuses it.
 
         An empty `otherwise` closes the connection instead: the client will try again.
         """
+        if not self.fits(frame):
+            return
         self.count_answer()
         self.core.committer.after(_HeldFrame(self, frame, otherwise))
 

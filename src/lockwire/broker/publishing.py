@@ -53,6 +53,25 @@ class _HeldAck(Effect):
         self.publishing.not_kept(self.kind, self.packet_id, error)
 
 
+class _HeldPubcomp(Effect):
+    """The PUBCOMP that frees an identifier, once the store has forgotten it."""
+
+    def __init__(self, publishing: Publishing, packet_id: int) -> None:
+        self.publishing = publishing
+        self.packet_id = packet_id
+
+    def committed(self) -> None:
+        incoming = self.publishing.session.incoming
+        if incoming is not None:
+            incoming.discard(self.packet_id)
+        self.publishing.connection.release(pubcomp(self.packet_id))
+
+    def refused(self, error: StoreError) -> None:
+        connection = self.publishing.connection
+        connection.release(b"")
+        connection.end(reasons.IMPLEMENTATION_SPECIFIC_ERROR, f"not kept: {error}")
+
+
 class _RouteAfterCommit(Effect):
     """A QoS 2 message that is routed once it is kept: routed before, a crash would deliver it twice."""
 
@@ -181,7 +200,11 @@ class Publishing:
             session.incoming = incoming
         packet_id = packet.packet_id
         if packet_id in incoming:
-            self.connection.answer(pubrec(packet_id), b"")
+            # What the PUBREC states may not be kept yet: then it waits with the first one's.
+            if session.durable and self.core.committer.is_busy:
+                self.connection.answer_after(pubrec(packet_id), b"")
+            else:
+                self.connection.answer(pubrec(packet_id), b"")
             return
         if self.version == 5 and len(incoming) >= self.connection.listener.receive_maximum:
             raise ProtocolError(
@@ -232,13 +255,14 @@ class Publishing:
             else:
                 self.connection.answer(pubcomp(packet_id), b"")
             return
-        incoming.discard(packet_id)
         if session.durable:
             operation = Operation(interface.DROP_INCOMING, session.number)
             operation.key = packet_id
             self.core.committer.stage(operation)
-            self.connection.answer_after(pubcomp(packet_id), b"")
+            self.connection.count_answer()
+            self.core.committer.after(_HeldPubcomp(self, packet_id))
         else:
+            incoming.discard(packet_id)
             self.connection.answer(pubcomp(packet_id), b"")
 
     def _retain(self, message: Message) -> bool:

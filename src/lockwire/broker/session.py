@@ -70,7 +70,8 @@ class _HeldPubrel(Effect):
 class Session:
     """A client's session. `link` is None while it is not connected; `durable`: it outlives its connection.
 
-    `loaded` False: it was recovered, and its queue is still only in the store.
+    `awaited`: its client is connecting, and messages wait for the CONNACK. `loaded` False: it was
+    recovered, and its queue is still only in the store.
     """
 
     def __init__(self, hub: Hub, number: int, client_id: str, identity: Identity) -> None:
@@ -86,6 +87,7 @@ class Session:
         self.expiry_interval: int = 0
         self.ends_at: float = 0.0
         self.loaded: bool = True
+        self.awaited: bool = False
         self.subscriptions: dict[str, Subscription] = {}
         self.inflight: dict[int, QueuedRecord] = {}
         self.inflight_bytes: int = 0
@@ -107,6 +109,7 @@ class Session:
     ) -> None:
         """Makes `link` the session's connection; `quota` is the client's Receive Maximum."""
         self.link = link
+        self.awaited = False
         self.version = version
         self.version_class = 5 if version == 5 else 4
         self.maximum_packet_size = maximum_packet_size
@@ -118,6 +121,7 @@ class Session:
     def detach(self) -> None:
         """The connection is gone. Retained messages that were still on their way are not kept."""
         self.link = None
+        self.awaited = False
         replay = self.replay
         self.replay = None
         if replay is not None:
@@ -140,7 +144,7 @@ class Session:
     @property
     def keeps_messages(self) -> bool:
         """Whether a message delivered now would be kept or sent."""
-        return self.link is not None or self.durable
+        return self.link is not None or self.durable or self.awaited
 
     def resume(self) -> None:
         """Sends again what was in flight, in its order, and then the queue [MQTT5-4.4.0-1]."""
@@ -195,7 +199,7 @@ class Session:
             if link is not None:
                 self._send_qos0(link, message, retain, delivery.identifiers, publisher)
             return
-        if link is None and not self.durable:
+        if link is None and not self.keeps_messages:
             return
         if link is not None and not self.queue and self.has_window and link.outbox_bytes < BACKLOG:
             record = self._record(message, qos, retain, delivery.identifiers)
@@ -473,12 +477,14 @@ class Session:
             self._complete(record)
             self.drain()
             return
-        if record.received:
+        if record.received and not (self.durable and self.hub.core.committer.is_busy):
             link.send(pubrel(packet_id))
             return
+        again = record.received
         record.received = True
         if self.durable:
-            self._stage_key(interface.RECEIVED, record.sequence)
+            if not again:
+                self._stage_key(interface.RECEIVED, record.sequence)
             self.hub.core.committer.after(_HeldPubrel(self, packet_id, link))
         else:
             link.send(pubrel(packet_id))

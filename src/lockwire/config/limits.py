@@ -32,8 +32,8 @@ class ListenerLimitSettings(Section):
         default=20_000,
         ge=1,
         le=10_000_000,
-        description="Connections at the same time from one IP address. One more is closed as soon as it is "
-        "accepted. Devices behind one router share an address.",
+        description="Connections at the same time from one IP address on one listener. One more is closed "
+        "as soon as it is accepted. Devices behind one router share an address.",
     )
     connection_rate: int = Field(
         default=10_000,
@@ -66,9 +66,9 @@ class ListenerLimitSettings(Section):
         default=1024,
         ge=1,
         le=65_535,
-        description="QoS 1 and 2 messages a client may have sent without having got their "
-        "acknowledgement (MQTT 5: Receive Maximum of CONNACK). One more closes an MQTT 5 connection with "
-        "reason 0x93; an MQTT 3 connection is not read until one is acknowledged.",
+        description="QoS 1 and 2 messages of a client that are not finished: QoS 2 ones not yet released, and "
+        "those that wait to be kept (MQTT 5: Receive Maximum of CONNACK). One more closes an MQTT 5 connection "
+        "with reason 0x93; an MQTT 3 connection is not read while so many wait to be kept.",
     )
     inflight_v3: int = Field(
         default=64,
@@ -162,7 +162,7 @@ class LimitSettings(ListenerLimitSettings):
         ge=0,
         le=1_000_000_000,
         description="Retained messages. One for a new topic beyond it is delivered but not retained "
-        "(QoS 1 and 2 to MQTT 5 clients: reason 0x97).",
+        "(MQTT 5: reason 0x97, and at QoS 2 it is not delivered either).",
     )
     retained_bytes: ByteCount = Field(
         default=512 * 1024 * 1024,
@@ -202,6 +202,6 @@ class LimitSettings(ListenerLimitSettings):
         default=1024**3,
         ge=16 * 1024**2,
         le=1024**4,
-        description="Bytes of messages that the broker holds altogether: queued, retained and waiting to be "
-        "written. Beyond it new messages for clients that do not keep up are dropped and counted.",
+        description="Bytes of the messages that wait in the queues of all clients together. Beyond it a QoS 1 "
+        "or 2 message for a client that does not keep up is dropped and counted.",
     )
