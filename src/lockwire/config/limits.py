@@ -66,9 +66,9 @@ class ListenerLimitSettings(Section):
         default=1024,
         ge=1,
         le=65_535,
-        description="QoS 1 and 2 messages of a client that are not finished: QoS 2 ones not yet released, and "
-        "those that wait to be kept (MQTT 5: Receive Maximum of CONNACK). One more closes an MQTT 5 connection "
-        "with reason 0x93; an MQTT 3 connection is not read while so many wait to be kept.",
+        description="QoS 1 and 2 messages of a client that are not finished: QoS 2 ones not yet released, "
+        "and those that wait to be kept (MQTT 5: Receive Maximum of CONNACK). One more closes an MQTT 5 "
+        "connection with reason 0x93; an MQTT 3 connection is not read while so many wait to be kept.",
     )
     inflight_v3: int = Field(
         default=64,
@@ -202,6 +202,6 @@ class LimitSettings(ListenerLimitSettings):
         default=1024**3,
         ge=16 * 1024**2,
         le=1024**4,
-        description="Bytes of the messages that wait in the queues of all clients together. Beyond it a QoS 1 "
-        "or 2 message for a client that does not keep up is dropped and counted.",
+        description="Bytes of the messages that wait in the queues of all clients together. Beyond it a "
+        "QoS 1 or 2 message for a client that does not keep up is dropped and counted.",
     )
