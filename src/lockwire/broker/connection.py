@@ -117,7 +117,6 @@ class Connection:
         self.will: Will | None = None
         self.connecting: Connecting | None = None
         self.publishing: Publishing | None = None
-        self.connected_at: float = 0.0
         self.last_received: float = hub.core.now
         self.keep_alive: int = 0
         self.problem_information: bool = True
@@ -272,7 +271,6 @@ class Connection:
         """The CONNACK is on its way: the client's packets are taken from now on."""
         self.state = OPEN
         self.hub.unauthenticated -= 1
-        self.connected_at = self.hub.wall_time()
         self.connecting = None
         self.publishing = Publishing(self, session)
 
