@@ -33,6 +33,7 @@ from lockwire.household import Household
 from lockwire.log import configure, get_log
 from lockwire.metrics import MetricsServer
 from lockwire.mqtt import reasons
+from lockwire.operations.outcome import AccessChanged, CertificatesRevoked, Outcome, UserGone
 from lockwire.pki.errors import PkiError
 from lockwire.store.memory import MemoryStore
 from lockwire.tls.errors import TlsFileError, TlsPolicyError
@@ -141,9 +142,9 @@ class Application:
             if self._household is not None:
                 if sys.platform != "win32":
                     self._control = ControlServer(self._household.data, self._log.warning)
-                    Commands(self._household, self.status, self.reload, self._changing, self._log).register(
-                        self._control
-                    )
+                    Commands(
+                        self._household, self.apply, self.status, self.reload, self._changing, self._log
+                    ).register(self._control)
                     await self._control.start()
                 self._watch = asyncio.create_task(self._watch_addresses())
         except BaseException:
@@ -240,6 +241,20 @@ class Application:
         if self._household is not None:
             own["data"] = str(self._household.data.path)
         return own | self._broker.status()
+
+    # -- what operations mean for the running broker
+
+    async def apply(self, outcome: Outcome) -> None:
+        """Does what an operation's effects say; the changing lock is held."""
+        for effect in outcome.effects:
+            if isinstance(effect, AccessChanged):
+                self._broker.rules_changed()
+            elif isinstance(effect, UserGone):
+                self._broker.end_identity(effect.name, effect.realm, effect.detail)
+            elif isinstance(effect, CertificatesRevoked):
+                self._broker.end_certificates(effect.keys)
+            else:
+                await self._broker.reload(self.settings)
 
     # -- reload
 

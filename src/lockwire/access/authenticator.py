@@ -23,6 +23,7 @@ class Credentials:
     username, password: the CONNECT fields, None where absent (MQTT 5 sections 3.1.3.5 and 3.1.3.6).
     certificate: the client certificate that TLS verified, DER, or None.
     version: 3, 4 or 5.
+    psk_identity: the identity whose pre-shared key the TLS handshake proved, or None.
     """
 
     listener: str
@@ -32,12 +33,14 @@ class Credentials:
     password: bytes | None = None
     certificate: bytes | None = None
     version: int = 5
+    psk_identity: str | None = None
 
     def __repr__(self) -> str:
         return (
             f"Credentials(listener={self.listener!r}, peer={self.peer!r}, client_id={self.client_id!r}, "
             f"username={self.username!r}, password={'yes' if self.password is not None else 'no'}, "
-            f"certificate={'yes' if self.certificate is not None else 'no'}, version={self.version})"
+            f"certificate={'yes' if self.certificate is not None else 'no'}, version={self.version}, "
+            f"psk_identity={self.psk_identity!r})"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
@@ -263,6 +263,39 @@ class Broker:
     def rules_changed(self) -> None:
         """Makes every decision about permissions be made anew."""
         self.hub.rules_changed()
+
+    # -- rights that end ---------------------------------------------------------------------------
+
+    def end_identity(self, name: str, realm: str, detail: str) -> int:
+        """Ends the connections and sessions of an identity that is no more; gives how many connections.
+
+        MQTT 5 clients get DISCONNECT 0x87.
+        """
+        ended = 0
+        for connection in self._connections():
+            identity = connection.identity
+            if identity.name == name and identity.realm == realm:
+                connection.evict(reasons.NOT_AUTHORIZED, detail)
+                ended += 1
+        for session in list(self.registry.sessions.values()):
+            if session.identity.name == name and session.identity.realm == realm:
+                self.registry.end(session)
+        self.core.begin()
+        return ended
+
+    def end_certificates(self, keys: Collection[str]) -> int:
+        """Ends the connections that were made with these certificates; gives how many. Sessions stay."""
+        ended = 0
+        for connection in self._connections():
+            if connection.identity.certificate in keys:
+                connection.evict(reasons.NOT_AUTHORIZED, "the client certificate has been revoked")
+                ended += 1
+        return ended
+
+    def _connections(self) -> list[Connection]:
+        doors = [*self._doors.values(), *self._closing_doors]
+        links = [link for door in doors for link in door.listener.links]
+        return [link.connection for link in links if link.connection is not None]
 
     def _keep_house(self) -> None:
         self.refusals.summarise()

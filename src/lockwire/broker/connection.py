@@ -473,6 +473,13 @@ class Connection:
         self.link.close_now()
         self._leave()
 
+    def evict(self, reason: int, detail: str) -> None:
+        """Ends the connection of a client that has lost its right to be here; one not open yet is refused."""
+        if self.connecting is not None and self.state == CONNECTING:
+            self.connecting.refuse(reason, detail)
+        else:
+            self.end(reason, detail)
+
     def say_goodbye(self, reason: int, detail: str) -> None:
         """Sends DISCONNECT to an MQTT 5 client that is connected."""
         if self.state != OPEN or self.version != 5:

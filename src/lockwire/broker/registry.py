@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from lockwire.access.authorizer import ASK, publish_bit
-from lockwire.access.identity import CERTIFICATE, Identity
+from lockwire.access.identity import Identity
 from lockwire.broker.core import Job
 from lockwire.broker.hub import Hub
 from lockwire.broker.routes import Subscription
@@ -34,11 +34,8 @@ NEVER: Final = 0xFFFFFFFF
 
 
 def same_owner(one: Identity, other: Identity) -> bool:
-    """Whether two identities are the same one, however it was proved.
-
-    A device and a user of the same name are not: one has a certificate, the other a password.
-    """
-    return one.name == other.name and (one.method == CERTIFICATE) == (other.method == CERTIFICATE)
+    """Whether two identities are the same one: the same name, vouched for by the same authority."""
+    return one.name == other.name and one.realm == other.realm
 
 
 AT_ONCE: Final = 64

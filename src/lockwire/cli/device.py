@@ -37,13 +37,7 @@ def add(
     check_name(name)
     folder = Path(name) if out is None else out
     _check_free(folder, name)
-    credentials = ask(
-        locate(data),
-        "device.add",
-        {"name": name, "replace": replace},
-        Credentials.from_answer,
-        lambda household: household.add_device(name, replace),
-    )
+    credentials = Credentials.from_answer(ask(locate(data), "device.add", name=name, replace=replace))
     _write(folder, name, credentials)
     files = [shlex.quote(os.fspath(folder / file)) for file in _files(name)]
     print(

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
-
 from lockwire.cli.failures import FAILED, CommandError
 from lockwire.control import ControlClient, NotRunningError
 from lockwire.data import DataFolder, DataFolderError, LockedError
 from lockwire.household import Household
-
-Answer = TypeVar("Answer")
+from lockwire.operations.table import perform
 
 
 def call(data: DataFolder, command: str) -> object:
@@ -35,28 +31,19 @@ def call(data: DataFolder, command: str) -> object:
         raise
 
 
-def ask(
-    data: DataFolder,
-    command: str,
-    arguments: dict[str, object],
-    understand: Callable[[object], Answer],
-    do_it: Callable[[Household], Answer],
-) -> Answer:
-    """Has a command done.
+def ask(data: DataFolder, operation: str, **arguments: object) -> object:
+    """Has an operation done, by the running broker or here; gives its answer.
 
-    command, arguments: for the running broker; `understand` makes its answer ours.
-    do_it: the same thing where no broker runs.
-
-    Raises as `call`, and what `do_it` raises.
+    Raises as `call`; OSError where the disk refuses.
     """
     data.require()
     try:
-        return understand(ControlClient(data).call(command, **arguments))
+        return ControlClient(data).call(operation, **arguments)
     except NotRunningError:
         pass
     try:
         with data.lock():
-            return do_it(Household.open(data))
+            return perform(Household.open(data), operation, arguments).answer
     except LockedError as error:
         raise _unreachable(error) from error
 

@@ -18,8 +18,6 @@ def passwd(
     data: DataOption = None,
 ) -> None:
     """Give a user a new generated password, and print it this once. The old one ends at once."""
-    password = ask(
-        locate(data), "user.passwd", {"name": name}, str, lambda household: household.new_password(name)
-    )
+    password = ask(locate(data), "user.passwd", name=name)
     print(f"User {name}, password {password}")
     print("It is shown only now.")

@@ -47,6 +47,7 @@ def check_settings(settings: Settings) -> list[Problem]:
     problems = list(check_tls(settings.tls, ("tls",)))
     for index, listener in enumerate(settings.listeners):
         problems.extend(check_listener(listener, ("listener", index)))
+    problems.extend(check_methods(settings))
     problems.extend(check_clashes(list(enumerate(settings.listeners))))
     return problems
 
@@ -68,7 +69,15 @@ def check_listener(listener: ListenerSettings, key: KeyPath) -> Iterator[Problem
             'no WebSocket settings, or transport = "ws" or "wss"',
         )
     yield from _check_authentication(listener, key)
-    if listener.encrypted:
+    if not listener.uses_psk and listener.psk.model_fields_set:
+        yield Problem(
+            (*key, "psk"),
+            "settings of pre-shared keys on a listener without them",
+            'no such settings, or authentication = ["psk"]',
+        )
+    if listener.uses_psk:
+        yield from _check_psk(listener, key)
+    elif listener.encrypted:
         yield from _check_encrypted(listener, key)
     else:
         yield from _check_unencrypted(listener, key)
@@ -95,6 +104,13 @@ def _check_authentication(listener: ListenerSettings, key: KeyPath) -> Iterator[
         )
     for method in sorted({method for method in methods if methods.count(method) > 1}):
         yield Problem(where, f'"{method}" twice', "each method once")
+    if listener.authentication_needs == "all" and "anonymous" in methods:
+        yield Problem(
+            (*key, "authentication_needs"),
+            '"all", with "anonymous" among the methods',
+            '"any", or methods that prove something',
+            frozenset({"authentication"}),
+        )
     if "certificate" not in methods:
         return
     if not listener.encrypted:
@@ -109,6 +125,66 @@ def _check_authentication(listener: ListenerSettings, key: KeyPath) -> Iterator[
             '"certificate", but client_certificates = "none"',
             'client_certificates = "optional" or "required", so that certificates are asked for',
             frozenset({"client_certificates"}),
+        )
+
+
+def _check_psk(listener: ListenerSettings, key: KeyPath) -> Iterator[Problem]:
+    """A certificate beside a pre-shared key lets a client in by one under the name of the other."""
+    if listener.transport != "tls":
+        yield Problem(
+            (*key, "authentication"),
+            f'"psk" on a {listener.transport} listener',
+            'transport = "tls"',
+            frozenset({"transport"}),
+        )
+    if listener.authentication != ["psk"]:
+        yield Problem(
+            (*key, "authentication"), '"psk" beside another method', '["psk"] alone, on a listener of its own'
+        )
+    if listener.client_certificates != "none":
+        yield Problem(
+            (*key, "client_certificates"),
+            f'"{listener.client_certificates}" with authentication = ["psk"]',
+            '"none": a listener with pre-shared keys has no certificates',
+        )
+    written = {"certificate", "key", "alternate_certificate", "alternate_key", "client_ca", "crl"}
+    for name in sorted(listener.tls.model_fields_set & written):
+        yield Problem(
+            (*key, "tls", name),
+            f'{name} with authentication = ["psk"]',
+            "no certificates on a listener with pre-shared keys",
+        )
+
+
+def check_methods(settings: Settings) -> Iterator[Problem]:
+    """Methods of listeners that need a section which is not there, and what is wrong in those sections."""
+    methods = {method for listener in settings.listeners for method in listener.authentication}
+    token = settings.token
+    if "token" in methods and not token.jwks and token.secret_file is None:
+        yield Problem(
+            ("token", "jwks"), 'nothing, but a listener has "token" among its methods', "jwks or secret_file"
+        )
+    if "plugin" in methods and not settings.plugin.name:
+        yield Problem(
+            ("plugin", "name"), 'nothing, but a listener has "plugin" among its methods', "a plug-in's name"
+        )
+    symmetric = [name for name in token.algorithms if name.startswith("HS")]
+    if symmetric and len(symmetric) != len(token.algorithms):
+        yield Problem(
+            ("token", "algorithms"),
+            "HS algorithms beside others",
+            "either HS algorithms with secret_file, or the others with jwks",
+        )
+    elif symmetric and token.secret_file is None:
+        yield Problem(
+            ("token", "secret_file"), f"nothing, but algorithms has {symmetric[0]}", "the file of the secret"
+        )
+    elif not symmetric and token.secret_file is not None:
+        yield Problem(
+            ("token", "secret_file"),
+            "a secret, but no HS algorithm",
+            "no secret_file, or HS algorithms alone",
+            frozenset({"algorithms"}),
         )
 
 
@@ -155,7 +231,8 @@ def check_tls(tls: TlsSettings, key: KeyPath) -> Iterator[Problem]:
             "a version not above maximum_version",
             frozenset({"maximum_version", "minimum_version"}),
         )
-    for present, missing in (("certificate", "key"), ("key", "certificate")):
+    pairs = (("certificate", "key"), ("alternate_certificate", "alternate_key"))
+    for present, missing in (*pairs, *((second, first) for first, second in pairs)):
         if present in written and missing not in written:
             yield Problem(
                 (*key, missing),

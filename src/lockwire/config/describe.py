@@ -84,6 +84,8 @@ def _kind(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         choices = [f'"{choice}"' for choice in get_args(annotation)]
         return choices[0] if len(choices) == 1 else ", ".join(choices[:-1]) + " or " + choices[-1]
+    if get_origin(annotation) is dict:
+        return "a table"
     if get_origin(annotation) is list:
         (item,) = get_args(annotation)
         return f"a list of {_kind(item)}" if item is not str else "a list of texts"

@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from lockwire.config.checks import KeyPath, Problem, check_clashes, check_listener, check_tls
+from lockwire.config.checks import KeyPath, Problem, check_clashes, check_listener, check_methods, check_tls
 from lockwire.config.describe import expected_of, shown
 from lockwire.config.keys import SECTIONS, field_at, nearest_key, section_model, table_name
 from lockwire.config.limits import Section
 from lockwire.config.lines import LineFinder
-from lockwire.config.settings import ListenerSettings, Settings, TlsSettings, complete, inherit
+from lockwire.config.settings import ListenerSettings, Settings, complete, inherit
 
 AnySection = TypeVar("AnySection", bound=Section)
 
@@ -183,9 +183,13 @@ class _Reader:
             *check_tls(self._sections["tls"], ("tls",)),
             *_missing_files(self._sections["tls"], ("tls",)),
         ]
+        found.extend(_missing_files(self._sections["token"], ("token",)))
         sound = []
+        listeners = []
         for index, listener in enumerate(self._listeners):
-            key = ("listener", index)
+            key: KeyPath = ("listener", index)
+            if "psk" in listener.model_fields_set:
+                found.extend(_missing_files(listener.psk, (*key, "psk")))
             completed = complete(listener, self._sections["tls"], self._sections["limits"])
             invalid = self._invalid_names(key)
             if "tls" in listener.model_fields_set:
@@ -198,7 +202,12 @@ class _Reader:
                 )
             if not invalid & PLACE:
                 sound.append((index, completed))
+            listeners.append(completed)
         found.extend(check_clashes(sound))
+        whole = Settings.model_construct(
+            listeners=listeners, token=self._sections["token"], plugin=self._sections["plugin"]
+        )
+        found.extend(check_methods(whole))
         self.problems.extend(problem for problem in found if problem.key not in self._invalid)
 
     def _invalid_names(self, key: KeyPath) -> set[str | int]:
@@ -206,10 +215,11 @@ class _Reader:
         return {path[-1] for path in self._invalid if path[: len(key)] == key or path[0] == "tls"}
 
 
-def _missing_files(tls: TlsSettings, key: KeyPath) -> Iterator[Problem]:
-    for name in ("certificate", "key", "client_ca", "crl"):
-        path = getattr(tls, name)
-        if name not in tls.model_fields_set or path is None:
+def _missing_files(section: Section, key: KeyPath) -> Iterator[Problem]:
+    """The files that a section names itself and that are not there."""
+    for name in section.model_fields_set:
+        path = getattr(section, name)
+        if not isinstance(path, Path):
             continue
         if not os.path.isfile(path):
             yield Problem((*key, name), f"{shown(str(path))}, where there is no file", "an existing file")

@@ -7,6 +7,13 @@ from typing import Any, Final, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
+from lockwire.config.access import (
+    AuthoritySettings,
+    IdentitySettings,
+    PluginSettings,
+    PskSettings,
+    TokenSettings,
+)
 from lockwire.config.addresses import any_address, ipv6_available, is_loopback
 from lockwire.config.checks import check_settings
 from lockwire.config.limits import LimitSettings, ListenerLimitSettings, Section
@@ -14,7 +21,8 @@ from lockwire.config.units import ByteCount, Duration, FilePath
 
 Transport = Literal["tcp", "tls", "ws", "wss", "unix"]
 ClientCertificates = Literal["none", "optional", "required"]
-AuthenticationMethod = Literal["certificate", "password", "scram", "anonymous"]
+AuthenticationMethod = Literal["certificate", "password", "scram", "psk", "token", "plugin", "anonymous"]
+Needs = Literal["any", "all"]
 TlsVersion = Literal["auto", "1.2", "1.3"]
 
 PORTS: Final = {"tcp": 1883, "tls": 8883, "ws": 9001, "wss": 9883, "unix": 0}
@@ -25,6 +33,12 @@ AnySection = TypeVar("AnySection", bound=Section)
 class TlsSettings(Section):
     """TLS of a listener: table `[listener.tls]`; what it leaves out comes from table `[tls]`."""
 
+    policy: str = Field(
+        default="",
+        description="A named policy: `modern`, `intermediate`, or a family of devices such as `esp8266` or "
+        "`netcontrol`, which sets versions, cipher suites, groups and record size as those need them. What "
+        "is written beside it counts more. Empty: TLS 1.2 and 1.3 with forward secrecy.",
+    )
     minimum_version: TlsVersion = Field(
         default="auto",
         description="Oldest TLS version accepted. `auto` is 1.2; older ones are never accepted.",
@@ -49,6 +63,14 @@ class TlsSettings(Section):
         "the data folder's own, where nothing is written.",
     )
     key: FilePath | None = Field(default=None, description="The private key of `certificate` (PEM).")
+    alternate_certificate: FilePath | None = Field(
+        default=None,
+        description="A second certificate (PEM) with another kind of key, for clients that cannot verify "
+        "the first: RSA beside ECDSA.",
+    )
+    alternate_key: FilePath | None = Field(
+        default=None, description="The private key of `alternate_certificate` (PEM)."
+    )
     client_ca: FilePath | None = Field(
         default=None,
         description="The CA certificates (PEM) that client certificates are checked against. Under "
@@ -56,6 +78,12 @@ class TlsSettings(Section):
     )
     crl: FilePath | None = Field(
         default=None, description="Certificate revocation lists (PEM) for client certificates."
+    )
+    crl_failure: Literal["refuse", "serve"] = Field(
+        default="refuse",
+        description="What happens to client certificates while a list of `crl` has expired or one is missing "
+        "for a CA: `refuse` them all, or `serve` on with what the lists last said. Both are reported as the "
+        "broker's own fault, in the log, in `lockwire status` and in the metrics.",
     )
     alpn: list[str] = Field(
         default=["mqtt"],
@@ -140,9 +168,22 @@ class ListenerSettings(Section):
     )
     authentication: list[AuthenticationMethod] = Field(
         default=[],
-        description="How clients may prove who they are; one of these is enough. `certificate`: a client "
-        "certificate; `password`: user name and password; `scram`: SCRAM-SHA-256 (MQTT 5); `anonymous`: "
-        "anybody may connect. Must be written: there is no default.",
+        description="How clients may prove who they are, asked in this order. `certificate`: a client "
+        "certificate; `password`: user name and password; `scram`: SCRAM-SHA-256 (MQTT 5); `psk`: a "
+        "pre-shared key, alone on a listener of its own; `token`: a JSON Web Token as the password or in "
+        "AUTH; `plugin`: what the plug-in of `[plugin]` says; `anonymous`: anybody may connect. Must be "
+        "written: there is no default.",
+    )
+    authentication_needs: Needs = Field(
+        default="any",
+        description="Whether `any` one of the methods is enough, or `all` of them must succeed and agree on "
+        "the user name (a certificate and its user's password, for example).",
+    )
+    identity: IdentitySettings = Field(
+        default_factory=IdentitySettings, description="Who a client is on one listener."
+    )
+    psk: PskSettings = Field(
+        default_factory=PskSettings, description="Pre-shared keys of one listener, for authentication `psk`."
     )
     tls: TlsSettings = Field(
         default_factory=TlsSettings, description="TLS of one listener, for transports `tls` and `wss`."
@@ -159,6 +200,11 @@ class ListenerSettings(Section):
     def encrypted(self) -> bool:
         """Whether TLS protects what goes over this listener."""
         return self.transport in ("tls", "wss")
+
+    @property
+    def uses_psk(self) -> bool:
+        """Whether clients prove themselves with pre-shared keys here, and certificates play no part."""
+        return "psk" in self.authentication
 
     @property
     def has_websocket(self) -> bool:
@@ -239,6 +285,16 @@ class Settings(Section):
     store: StoreSettings = Field(
         default_factory=StoreSettings,
         description="Where sessions, retained messages and what waits for clients are kept.",
+    )
+    token: TokenSettings = Field(
+        default_factory=TokenSettings, description="JSON Web Tokens, for authentication `token`."
+    )
+    plugin: PluginSettings = Field(
+        default_factory=PluginSettings, description="The plug-in, for authentication `plugin`."
+    )
+    authority: AuthoritySettings = Field(
+        default_factory=AuthoritySettings,
+        description="What the data folder's certificate authority tells the world.",
     )
     sys: SysSettings = Field(
         default_factory=SysSettings,

@@ -1,0 +1,22 @@
+"""Operations of `lockwire device`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lockwire.control import Arguments
+from lockwire.household import Household
+from lockwire.operations.arguments import flag, text
+from lockwire.operations.outcome import Operation, Outcome
+
+
+def add(household: Household, arguments: Arguments) -> Outcome:
+    """Issues a client certificate: name (text), replace (flag); gives ca, chain, key and until."""
+    name = text(arguments, "name")
+    credentials = household.add_device(name, flag(arguments, "replace"))
+    return Outcome(
+        credentials.to_answer(), log="device added", fields=(("name", name), ("until", credentials.until))
+    )
+
+
+OPERATIONS: Final[dict[str, Operation]] = {"device.add": add}

@@ -1,0 +1,26 @@
+"""Every operation by its name, as the control socket and the commands call it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lockwire.access.errors import AccessError
+from lockwire.control import Arguments, ControlError
+from lockwire.household import Household
+from lockwire.operations import devices, users
+from lockwire.operations.outcome import Operation, Outcome
+from lockwire.pki.errors import InvalidNameError, NameTakenError, PkiError
+
+OPERATIONS: Final[dict[str, Operation]] = {**devices.OPERATIONS, **users.OPERATIONS}
+
+
+def perform(household: Household, name: str, arguments: Arguments) -> Outcome:
+    """Does an operation. Raises ControlError with what was wrong and what to do; OSError."""
+    try:
+        return OPERATIONS[name](household, arguments)
+    except (InvalidNameError, NameTakenError) as error:
+        raise ControlError(error.problem, error.remedy, bad_input=True) from error
+    except PkiError as error:
+        raise ControlError(str(error)) from error
+    except AccessError as error:
+        raise ControlError(str(error), bad_input=True) from error
