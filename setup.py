@@ -28,6 +28,7 @@ COMPILED = [
     ),
     "src/lockwire/tls/clienthello.py",
     "src/lockwire/access/authorizer.py",
+    "src/lockwire/access/observer.py",
     "src/lockwire/tls/session.py",
     "src/lockwire/store/interface.py",
     "src/lockwire/store/memory.py",
@@ -36,6 +37,7 @@ COMPILED = [
         for name in (
             "counters",
             "wheel",
+            "lifetime",
             "commit",
             "topictree",
             "core",

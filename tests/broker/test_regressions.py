@@ -472,13 +472,13 @@ async def test_the_keep_alive_does_not_count_while_nothing_is_read() -> None:
         wire = await served.client("patient", keep_alive=10)
         registry = served.broker.registry
         connection = registry.connections[registry.sessions["patient"].number]
-        timer = connection._keep_alive_timer
+        timer = connection._silence
         assert timer is not None
         connection.link.pause_reading()
         connection.last_received -= 100.0
-        connection.check_alive(timer)
+        timer.fire()
         connection.link.resume_reading()
-        connection.check_alive(timer)
+        timer.fire()
         await wire.ping()
 
 

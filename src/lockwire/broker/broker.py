@@ -11,6 +11,8 @@ from structlog.typing import FilteringBoundLogger
 
 from lockwire.access.authenticator import Authenticator
 from lockwire.access.authorizer import Authorizer
+from lockwire.access.observer import Observer
+from lockwire.broker.connecting import REVOKED
 from lockwire.broker.connection import Connection
 from lockwire.broker.core import Core
 from lockwire.broker.hub import Hub
@@ -260,6 +262,19 @@ class Broker:
         hub.router.maximum_references = limits.route_cache_references
         self.core.handshake_budget = limits.handshake_time_per_tick
 
+    def deny(self, source: str, keys: Collection[str]) -> int:
+        """Makes `keys` what `source` has revoked, and ends the connections made with them; gives how many.
+
+        source: "authority", or the name of a file with revocation lists.
+        keys: of certificates, as `lockwire.pki.certificate.certificate_key` makes them.
+        """
+        added = self.hub.deny_list.replace(source, keys)
+        return self.end_certificates(added) if added else 0
+
+    def observe(self, observer: Observer | None) -> None:
+        """Has somebody watch what clients do from now on, or nobody."""
+        self.hub.observe(observer)
+
     def rules_changed(self) -> None:
         """Makes every decision about permissions be made anew."""
         self.hub.rules_changed()
@@ -288,7 +303,7 @@ class Broker:
         ended = 0
         for connection in self._connections():
             if connection.identity.certificate in keys:
-                connection.evict(reasons.NOT_AUTHORIZED, "the client certificate has been revoked")
+                connection.evict(reasons.NOT_AUTHORIZED, REVOKED)
                 ended += 1
         return ended
 
@@ -331,6 +346,7 @@ class Broker:
                     "client_certificates": door.settings.client_certificates,
                     "authentication": list(door.settings.authentication),
                     "accepting": door.listener.accepting,
+                    "exposed": _exposed(door.listener),
                     "connections": len(door.listener.links),
                 }
                 for door in doors
@@ -338,6 +354,11 @@ class Broker:
             "counters": self.core.counters.snapshot(),
             "refusals": dict(self.refusals.total),
         }
+
+
+def _exposed(listener: Listener) -> dict[str, object] | None:
+    """What an onlooker could have read on a listener without TLS; None where TLS is on."""
+    return None if listener.exposure is None else listener.exposure.report()
 
 
 def _place(settings: ListenerSettings) -> tuple[object, ...]:

@@ -19,6 +19,7 @@ from lockwire.mqtt.encoder import encode_auth, encode_connack
 from lockwire.mqtt.errors import MqttError, ProtocolError
 from lockwire.mqtt.packets import Auth, Connect, Properties, Will
 from lockwire.mqtt.topics import validate_topic_name
+from lockwire.pki.certificate import certificate_key
 from lockwire.store.interface import StoreError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 CONNACK_UNSUPPORTED_VERSION: Final = b"\x20\x02\x00\x01"
 """What a client of an unknown protocol level can read: the CONNACK of MQTT 3 [MQTT311-3.1.2-2]."""
 DEFAULT_RECEIVE_MAXIMUM: Final = 65_535
+REVOKED: Final = "the client certificate has been revoked: issue the device a new one"
 LARGEST_PACKET: Final = 268_435_460
 
 
@@ -89,10 +91,16 @@ class Connecting:
         if packet.properties.maximum_packet_size > 0:
             connection.maximum_packet_size = packet.properties.maximum_packet_size
         connection.park()
+        exposure = connection.listener.exposure
+        if exposure is not None:
+            exposure.connect(packet.client_id, packet.username, packet.password is not None)
         if not self._name(connection, packet) or not self._check_will(connection, packet):
             return
         link = connection.link
         tls = link.tls
+        if self._is_revoked(connection):
+            self.refuse(reasons.NOT_AUTHORIZED, REVOKED)
+            return
         credentials = Credentials(
             listener=connection.listener.name,
             peer=link.peer,
@@ -112,6 +120,17 @@ class Connecting:
             self.refuse(reasons.BAD_AUTHENTICATION_METHOD, f"authentication method {method!r} is not offered")
             return
         self._exchange.step(packet.properties.authentication_data or b"", self._stepped)
+
+    def _is_revoked(self, connection: Connection) -> bool:
+        """Whether the client certificate is on the deny-list; asked for resumed sessions too, which TLS does
+        not verify again.
+        """
+        deny_list = connection.hub.deny_list
+        tls = connection.link.tls
+        if not deny_list or tls is None:
+            return False
+        certificate = tls.peer_certificate
+        return certificate is not None and certificate_key(certificate) in deny_list
 
     def _name(self, connection: Connection, packet: Connect) -> bool:
         """Takes the client identifier, or assigns one (MQTT 5 section 3.1.3.1)."""
@@ -205,6 +224,11 @@ class Connecting:
             connection.end(reasons.NOT_AUTHORIZED, "the re-authentication failed")
             return
         connection.identity = identity
+        session = connection.session
+        registry = connection.hub.registry
+        if session is not None and registry is not None:
+            registry.adopt(session, identity)
+        connection.watch_expiry(identity.expires)
         connection.answer(self._auth(reasons.SUCCESS, step.data))
         connection.connecting = None
         connection.unpark()
@@ -226,6 +250,9 @@ class Connecting:
         if identity is None:
             connection.core.counters.logins_refused += 1
             self.refuse(decision.reason, decision.detail)
+            return
+        if identity.certificate in connection.hub.deny_list:
+            self.refuse(reasons.NOT_AUTHORIZED, REVOKED)  # while the decision was under way
             return
         connection.identity = identity
         if not self._may_have_will(connection, identity, packet.will):
@@ -307,6 +334,7 @@ class Connecting:
         connection.decoder.maximum_packet_size = listener.packet_size
         link.arm_deadline(0)
         connection.watch_keep_alive(keep_alive)
+        connection.watch_expiry(connection.identity.expires)
         quota = listener.inflight_v3
         aliases = 0
         if packet.version == 5:

@@ -12,12 +12,12 @@ from lockwire.access.identity import ANONYMOUS_IDENTITY, Identity
 from lockwire.broker.commit import Effect
 from lockwire.broker.connecting import Connecting
 from lockwire.broker.hub import Hub
+from lockwire.broker.lifetime import Expiry, KeepAlive
 from lockwire.broker.link import Link
 from lockwire.broker.listener import Listener
 from lockwire.broker.publishing import Publishing
 from lockwire.broker.session import CROWD, Session
 from lockwire.broker.subscribing import subscribe, unsubscribe
-from lockwire.broker.wheel import Timer
 from lockwire.mqtt import reasons
 from lockwire.mqtt.decoder import Decoder
 from lockwire.mqtt.encoder import (
@@ -85,20 +85,6 @@ class _HeldFrame(Effect):
             connection.end(reasons.IMPLEMENTATION_SPECIFIC_ERROR, f"not kept: {error}")
 
 
-class _KeepAlive(Timer):
-    """Ends a connection that was silent for one and a half times its Keep Alive [MQTT5-3.1.2-22]."""
-
-    def __init__(self, connection: Connection, seconds: float) -> None:
-        super().__init__()
-        self.connection: Connection | None = connection
-        self.seconds = seconds
-
-    def fire(self) -> None:
-        connection = self.connection
-        if connection is not None:
-            connection.check_alive(self)
-
-
 class Connection:
     """One client's connection. `running`: it takes input; it does not while parked, held back or put off."""
 
@@ -132,7 +118,8 @@ class Connection:
         self._processing: bool = False
         self._work: int = 0
         self.answers: int = 0
-        self._keep_alive_timer: _KeepAlive | None = None
+        self._silence: KeepAlive | None = None
+        self._expiry: Expiry | None = None
         hub.connected += 1
         hub.unauthenticated += 1
 
@@ -428,26 +415,19 @@ class Connection:
         self.link.close_now()
         self._leave()
 
-    def check_alive(self, timer: _KeepAlive) -> None:
-        """Called by the keep-alive timer: was the client silent for too long?"""
-        if self.state == CLOSED:
-            return
-        if not self.link.reading:
-            self.last_received = self.core.now  # it may have spoken: nobody listened
-        due = self.last_received + timer.seconds
-        if self.core.now < due:
-            self.core.wheel.schedule(timer, due)
-            return
-        self.core.counters.keep_alive_timeouts += 1
-        self.end(reasons.KEEP_ALIVE_TIMEOUT, f"silent for {timer.seconds:.0f} s")
-
     def watch_keep_alive(self, keep_alive: int) -> None:
         """Starts to watch for silence; `keep_alive` in seconds, 0: never."""
         self.keep_alive = keep_alive
         if keep_alive > 0:
-            timer = _KeepAlive(self, keep_alive * 1.5)
-            self._keep_alive_timer = timer
-            self.core.wheel.schedule(timer, self.core.now + timer.seconds)
+            self._silence = KeepAlive(self, keep_alive)
+
+    def watch_expiry(self, expires: float) -> None:
+        """Starts to watch for the end of the identity: a time of `time.time()`, 0.0: it has none."""
+        if self._expiry is not None:
+            self._expiry.stop()
+            self._expiry = None
+        if expires > 0.0:
+            self._expiry = Expiry(self, expires)
 
     def fail(self, error: MqttError) -> None:
         """Answers a packet that is malformed or breaks the protocol (MQTT 5 section 4.13)."""
@@ -509,11 +489,12 @@ class Connection:
             self.hub.unauthenticated -= 1
         self.state = CLOSED
         self.running = False
-        timer = self._keep_alive_timer
-        if timer is not None:
-            timer.cancel()
-            timer.connection = None
-            self._keep_alive_timer = None
+        if self._silence is not None:
+            self._silence.stop()
+            self._silence = None
+        if self._expiry is not None:
+            self._expiry.stop()
+            self._expiry = None
         if self.connecting is not None:
             self.connecting.abandoned()
             self.connecting = None

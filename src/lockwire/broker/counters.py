@@ -18,6 +18,7 @@ class Counters:
         self.logins_refused: int = 0
         self.takeovers: int = 0
         self.keep_alive_timeouts: int = 0
+        self.identities_expired: int = 0
         self.protocol_errors: int = 0
         self.bytes_received: int = 0
         self.bytes_sent: int = 0
@@ -58,6 +59,7 @@ class Counters:
             "logins_refused": self.logins_refused,
             "takeovers": self.takeovers,
             "keep_alive_timeouts": self.keep_alive_timeouts,
+            "identities_expired": self.identities_expired,
             "protocol_errors": self.protocol_errors,
             "bytes_received": self.bytes_received,
             "bytes_sent": self.bytes_sent,

@@ -6,12 +6,14 @@ import time
 from typing import TYPE_CHECKING
 
 from lockwire.access.authorizer import Authorizer
+from lockwire.access.observer import Observer
 from lockwire.broker.core import Core
 from lockwire.broker.refusals import Refusals
 from lockwire.broker.retained import Retained
 from lockwire.broker.router import Router
 from lockwire.mqtt import reasons
 from lockwire.mqtt.message import Message
+from lockwire.pki.denylist import DenyList
 
 if TYPE_CHECKING:
     from lockwire.broker.link import Link
@@ -35,6 +37,8 @@ class Hub:
         self.router = Router(core.counters, authorizer)
         self.retained = Retained(core.committer, core.counters, retained_messages, retained_bytes)
         self.registry: Registry | None = None
+        self.observer: Observer | None = None
+        self.deny_list = DenyList()
         self.connected: int = 0
         self.unauthenticated: int = 0
         self.queue_messages: int = 10_000
@@ -74,6 +78,12 @@ class Hub:
         connection = link.connection
         if connection is not None:
             connection.end(reasons.IMPLEMENTATION_SPECIFIC_ERROR, detail)
+
+    def observe(self, observer: Observer | None) -> None:
+        """Has somebody watch what clients do from now on, or nobody."""
+        self.observer = observer
+        self.router.observer = observer
+        self.router.invalidate_all()
 
     def rules_changed(self) -> None:
         """Makes every cached decision be made anew, and drops queued messages that are no longer allowed."""

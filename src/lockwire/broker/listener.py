@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from lockwire.access.authenticator import Authenticator
+from lockwire.broker.exposure import Exposure
 from lockwire.tls.context import ServerContext
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Listener:
         self.maximum_qos: int = 2
         self.retain_available: bool = True
         self.accepting: bool = True
+        self.exposure: Exposure | None = None if transport in ("tls", "wss", "unix") else Exposure()
         self.links: set[Link] = set()
         self.addresses: dict[str, int] = {}
         self._next_slot: float = 0.0

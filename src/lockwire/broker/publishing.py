@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lockwire.access.authorizer import ASK
+from lockwire.access.authorizer import ASK, publish_bit
 from lockwire.broker.commit import Effect
 from lockwire.broker.routes import Route
 from lockwire.mqtt import reasons
@@ -29,12 +29,22 @@ GRANTS: Final = 16_384
 """Topics for which a connection remembers that it may publish, and where to."""
 
 
-class Grant:
-    """Where a client's messages of one topic go, and with which QoS and RETAIN it may send them."""
+WATCHED: Final = -2
+"""The mask of a grant whose messages an observer wants to know of."""
 
-    def __init__(self, route: Route, mask: int) -> None:
+
+class Grant:
+    """Where a client's messages of one topic go, and with which QoS and RETAIN it may send them.
+
+    `mask` is below 0 where more than a look at it is needed: ASK, or WATCHED; then `allowed` is the mask.
+    `seen`: the kinds of message, as bits of a mask, that the observer knows of.
+    """
+
+    def __init__(self, route: Route, mask: int, watched: bool) -> None:
         self.route = route
-        self.mask = mask
+        self.mask = WATCHED if watched else mask
+        self.allowed = mask
+        self.seen: int = 0
 
 
 class _HeldAck(Effect):
@@ -122,9 +132,11 @@ class Publishing:
         flags = packet.flags
         qos = (flags >> 1) & 3
         mask = grant.mask
-        if mask == ASK:
-            self._ask(packet, grant)
-            return 0
+        if mask < 0:
+            mask = self._watched(packet, grant)
+            if mask == ASK:
+                self._ask(packet, grant)
+                return 0
         if not (mask >> (qos + 3 * (flags & 1))) & 1:
             self._refuse(packet)
             return 0
@@ -294,7 +306,10 @@ class Publishing:
         if name.count("/") >= hub.topic_levels:
             raise ProtocolError(f"more than {hub.topic_levels} topic levels", reasons.TOPIC_NAME_INVALID)
         mask = hub.authorizer.publish_mask(self.connection.identity, self.connection.client_id, topic)
-        grant = Grant(hub.router.route(topic, name), mask)
+        grant = Grant(hub.router.route(topic, name), mask, hub.observer is not None)
+        exposure = self.connection.listener.exposure
+        if exposure is not None:
+            exposure.topic(name)
         if grant.route.stale:
             return grant  # too long to be kept
         if not grant.route.stale:
@@ -303,6 +318,23 @@ class Publishing:
                 grants.clear()
             grants[topic] = grant
         return grant
+
+    def _watched(self, packet: Publish, grant: Grant) -> int:
+        """The grant's real mask; a kind of message that is new and allowed is told to the observer."""
+        mask = grant.allowed
+        bit = publish_bit(packet.qos, packet.retain)
+        if mask >= 0 and mask & bit and not grant.seen & bit:
+            grant.seen |= bit
+            self._tell(packet)
+        return mask
+
+    def _tell(self, packet: Publish) -> None:
+        observer = self.hub.observer
+        if observer is not None:
+            connection = self.connection
+            observer.published(
+                connection.identity, connection.client_id, packet.topic, packet.qos, packet.retain
+            )
 
     def _ask(self, packet: Publish, grant: Grant) -> None:
         """Has the authorizer decide about this one PUBLISH; the connection waits meanwhile."""
@@ -324,6 +356,7 @@ class Publishing:
             return
         try:
             if allowed:
+                self._tell(packet)
                 self._route(packet, self.hub.router.route(packet.topic, grant.route.name), self.session)
             else:
                 self._refuse(packet)

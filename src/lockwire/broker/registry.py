@@ -38,6 +38,16 @@ def same_owner(one: Identity, other: Identity) -> bool:
     return one.name == other.name and one.realm == other.realm
 
 
+def same_rights(one: Identity, other: Identity) -> bool:
+    """Whether nothing that rules look at differs between two identities of the same name."""
+    return (
+        one.administrator == other.administrator
+        and one.common_name == other.common_name
+        and one.groups == other.groups
+        and one.rules == other.rules
+    )
+
+
 AT_ONCE: Final = 64
 """Subscriptions taken away in one go when a session ends; more of them wait for the ticks that follow."""
 
@@ -162,7 +172,7 @@ class Registry:
             done(session, False)
             return
         self._cancel_timers(session)
-        session.identity = identity
+        self.adopt(session, identity)
         self.connections[session.number] = connection
         opening = self._openings.get(session.number)
         if opening is not None:
@@ -175,6 +185,13 @@ class Registry:
             opening = _Opening(self, session, done)
             self._openings[session.number] = opening
             self._store.open_session(session.number, opening.loaded)
+
+    def adopt(self, session: Session, identity: Identity) -> None:
+        """Makes `identity` the one that a session's rights are judged by."""
+        previous = session.identity
+        session.identity = identity
+        if not same_rights(previous, identity):
+            self.hub.router.invalidate_all()
 
     def has_loaded(self, session: Session) -> bool:
         """The store has given a session back; returns whether it is still wanted."""

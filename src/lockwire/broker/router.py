@@ -10,6 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from lockwire.access.authorizer import Authorizer
+from lockwire.access.observer import Observer
 from lockwire.broker.core import BACKLOG
 from lockwire.broker.counters import Counters
 from lockwire.broker.routes import Route, ShareGroup, Subscribers, Subscription, delivery_of
@@ -34,6 +35,7 @@ class Router:
     def __init__(self, counters: Counters, authorizer: Authorizer) -> None:
         self.counters = counters
         self.authorizer = authorizer
+        self.observer: Observer | None = None
         self.routes: dict[bytes, Route] = {}
         self.subscriptions: int = 0
         self.shared_subscriptions: int = 0
@@ -231,6 +233,8 @@ class Router:
             if authorizer.may_receive(session.identity, session.client_id, topic):
                 delivery = delivery_of(subscriptions)
                 route.deliveries.append(delivery)
+                if self.observer is not None and not topic.startswith(b"$SYS/"):
+                    self.observer.received(session.identity, session.client_id, topic)
                 if not delivery.plain:
                     route.special = True
         return route

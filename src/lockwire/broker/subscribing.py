@@ -129,11 +129,19 @@ class Subscribing(Job):
     def _judged(self, request: SubscriptionRequest, code: int) -> None:
         connection = self._connection
         self._next += 1
+        exposure = connection.listener.exposure
+        if exposure is not None:
+            exposure.topic(request.topic_filter)
         if code == 0:
             identifier = self._packet.subscription_identifier
             previous = self._session.subscriptions.get(request.topic_filter)
             subscription, topic_filter = _make(connection, self._session, request, identifier)
             self._made.append((subscription, previous, topic_filter))
+            observer = connection.hub.observer
+            if observer is not None:
+                observer.subscribed(
+                    connection.identity, connection.client_id, request.topic_filter, subscription.qos
+                )
             code = subscription.qos
             wanted = request.retain_handling == 0 or (request.retain_handling == 1 and previous is None)
             if wanted and not subscription.share:

@@ -42,7 +42,12 @@ class TrustChanged:
     """Certificates or keys that listeners use were written anew: they are loaded again."""
 
 
-Effect = AccessChanged | UserGone | CertificatesRevoked | TrustChanged
+@dataclass(frozen=True, slots=True)
+class LearningChanged:
+    """Learning what clients do has begun or ended: the broker starts or stops telling `household.learning`."""
+
+
+Effect = AccessChanged | UserGone | CertificatesRevoked | TrustChanged | LearningChanged
 
 
 @dataclass(frozen=True, slots=True)
