@@ -1,0 +1,172 @@
+"""Rights that end while a client is connected, and what is seen of clients meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from lockwire.access.authenticator import Authenticator, Credentials, Decision, accepted
+from lockwire.access.identity import Identity
+from lockwire.access.observer import Observer
+from lockwire.broker.exposure import SAMPLES, Exposure, masked
+from lockwire.config import ListenerSettings, Settings
+from lockwire.mqtt import reasons
+from tests.broker.test_commit import KEPT
+from tests.support import packets
+from tests.support.inprocess import Everything, serving
+from tests.support.packets import CONNACK, DISCONNECT
+
+
+class ByList(Authenticator):
+    """Knows each user name's identity."""
+
+    def __init__(self, *identities: Identity) -> None:
+        self.identities = {identity.name: identity for identity in identities}
+
+    def authenticate(self, credentials: Credentials, done: Callable[[Decision], None]) -> None:
+        done(accepted(self.identities[credentials.username or ""], "as listed"))
+
+
+async def test_the_connection_ends_with_its_identity_and_the_session_lives_on() -> None:
+    soon = Identity("soon", "token", expires=time.time() + 0.3)
+    async with serving(authenticator=ByList(soon, Identity("later", "password"))) as served:
+        client = await served.client("c1", username="soon", clean=False, values=KEPT)
+        await client.subscribe("a", qos=1)
+        goodbye = await client.expect(DISCONNECT)
+        assert goodbye.reason == reasons.NOT_AUTHORIZED
+        assert served.broker.core.counters.identities_expired == 1
+        publisher = await served.client("c2", username="later")
+        await publisher.publish("a", b"kept", qos=1)
+        served.broker.hub.registry.sessions["c1"]  # type: ignore[union-attr]  # it raises where it is gone
+        again = await served.open()
+        await again.send(packets.connect("c1", username="soon", clean=False, values=KEPT))
+        assert (await again.expect(CONNACK)).session_present
+
+
+async def test_a_user_that_is_deleted_loses_connection_and_session_and_nobody_else_does() -> None:
+    async with serving() as served:
+        gone = await served.client("gone", username="jo", clean=False, values=KEPT)
+        await served.client("away", username="jo", clean=False, values=KEPT)
+        stays = await served.client("stays", username="jan", clean=False, values=KEPT)
+        assert served.broker.end_identity("jo", "certificate", "another realm") == 0
+        assert served.broker.end_identity("jo", "password", "the user jo was deleted") == 2
+        assert (await gone.expect(DISCONNECT)).reason == reasons.NOT_AUTHORIZED
+        await stays.ping()
+        assert list(served.broker.registry.sessions) == ["stays"]
+
+
+async def test_a_revoked_certificate_ends_its_connection_and_leaves_the_session() -> None:
+    device = Identity("pump", "certificate", certificate="0011223344556677:1f")
+    other = Identity("valve", "certificate", certificate="0011223344556677:20")
+    async with serving(authenticator=ByList(device, other)) as served:
+        pump = await served.client("pump", username="pump", clean=False, values=KEPT)
+        valve = await served.client("valve", username="valve")
+        assert served.broker.deny("authority", ["0011223344556677:1f"]) == 1
+        assert (await pump.expect(DISCONNECT)).reason == reasons.NOT_AUTHORIZED
+        await valve.ping()
+        assert served.broker.deny("authority", ["0011223344556677:1f"]) == 0
+        again = await served.open()
+        await again.send(packets.connect("pump", username="pump", clean=False, values=KEPT))
+        assert (await again.expect(CONNACK)).reason == reasons.NOT_AUTHORIZED
+        assert "pump" in served.broker.registry.sessions
+
+
+class OneReader(Everything):
+    """Lets those receive who are in the group readers."""
+
+    def may_receive(self, identity: Identity, client_id: str, topic: bytes) -> bool:
+        return "readers" in identity.groups
+
+
+async def test_a_session_is_judged_by_the_identity_that_came_last() -> None:
+    identities = ByList(Identity("r", "token", groups=("readers",)), Identity("p", "password"))
+    async with serving(authenticator=identities, authorizer=OneReader()) as served:
+        reader = await served.client("reader", username="r", clean=False, values=KEPT)
+        await reader.subscribe("a")
+        publisher = await served.client("publisher", username="p")
+        await publisher.publish("a", b"1", qos=1)
+        await reader.receive("a", b"1")
+        identities.identities["r"] = Identity("r", "token")
+        again = await served.client("reader", username="r", clean=False, values=KEPT)
+        await publisher.publish("a", b"2", qos=1)
+        await again.expect_nothing()
+
+
+class Notes(Observer):
+    """Writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.facts: list[tuple[object, ...]] = []
+
+    def published(self, identity: Identity, client_id: str, topic: bytes, qos: int, retain: bool) -> None:
+        self.facts.append(("published", client_id, topic, qos, retain))
+
+    def subscribed(self, identity: Identity, client_id: str, topic_filter: str, qos: int) -> None:
+        self.facts.append(("subscribed", client_id, topic_filter, qos))
+
+    def received(self, identity: Identity, client_id: str, topic: bytes) -> None:
+        self.facts.append(("received", client_id, topic))
+
+
+async def test_an_observer_is_told_each_kind_of_message_once() -> None:
+    notes = Notes()
+    async with serving() as served:
+        publisher = await served.client("publisher")
+        await publisher.publish("a", b"before", qos=1)
+        served.broker.observe(notes)
+        subscriber = await served.client("subscriber")
+        await subscriber.subscribe("#", qos=1)
+        for _ in range(3):
+            await publisher.publish("a", b"", qos=0)
+            await publisher.publish("a", b"", qos=1)
+        await publisher.ping()
+        assert sorted(map(str, notes.facts)) == sorted(
+            map(
+                str,
+                [
+                    ("subscribed", "subscriber", "#", 1),
+                    ("published", "publisher", b"a", 0, False),
+                    ("published", "publisher", b"a", 1, False),
+                    ("received", "subscriber", b"a"),
+                ],
+            )
+        )
+        served.broker.observe(None)
+        await publisher.publish("b", b"", qos=1)
+        assert not any(b"b" in fact for fact in notes.facts)
+
+
+async def test_what_an_onlooker_could_read_is_kept_masked() -> None:
+    listener = ListenerSettings(
+        transport="tcp", address="127.0.0.1", port=0, name="plain", authentication=["password"]
+    )
+    async with serving(settings=Settings(listeners=[listener])) as served:
+        client = await served.client("arduinoClient", username="biagio", password=b"biagio")
+        await client.publish("outTopic/kitchen/7", b"21", qos=1)
+        await client.subscribe("house/+/#")
+        (state,) = served.broker.status()["listeners"]  # type: ignore[misc]
+        assert state["exposed"] == {  # type: ignore[index]
+            "passwords": 1,
+            "client_ids": {"count": 1, "masked": ["a*****t"]},
+            "usernames": {"count": 1, "masked": ["b*****o"]},
+            "topics": {"count": 2, "masked": ["o*****c/k*****n/*", "h*****e/+/#"]},
+        }
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [("", ""), ("ab", "**"), ("abcd", "a*****d"), ("a/b", "*/*"), ("x" * 999, "x*****x")]
+)
+def test_masks_show_the_shape_alone(value: str, shown: str) -> None:
+    assert masked(value) == shown
+
+
+def test_samples_are_bounded() -> None:
+    exposure = Exposure()
+    for number in range(10 * SAMPLES):
+        exposure.topic(f"{number:04}/{number:04}")
+    topics = exposure.report()["topics"]
+    assert isinstance(topics, dict)
+    assert topics["count"] == 10 * SAMPLES
+    assert len(topics["masked"]) <= SAMPLES
