@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: a small HTTP server that answers GET /metrics and nothing else.
+"""Metrics for Prometheus: GET /metrics over HTTP, and nothing else.
 
 What it says is the broker's status, whose numbers keep their names: the counter `connections_opened` is
 `lockwire_connections_opened_total`, the number of sessions `lockwire_sessions`.
@@ -6,9 +6,9 @@ What it says is the broker's status, whose numbers keep their names: the counter
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -16,12 +16,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-Status = Mapping[str, object]
+from lockwire.http import HttpServer, Request, Response, method_not_allowed, plain
 
-REQUEST_TIMEOUT: Final = 5.0
-"""Seconds for a request to arrive and its answer to be taken."""
-MAXIMUM_HEAD: Final = 8192
-MAXIMUM_CONNECTIONS: Final = 16
+Status = Mapping[str, object]
 
 _LABELLED: Final = (
     (re.compile(r"(publish_(?:received|sent))_qos([012])"), "qos", "PUBLISH packets"),
@@ -40,57 +37,24 @@ class MetricsServer:
     """
 
     def __init__(self, address: str, port: int, read: Callable[[], Status]) -> None:
-        self._address = address
-        self._port = port
         self._registry = CollectorRegistry()
         self._registry.register(_StatusCollector(read))
-        self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._server = HttpServer(address, port, self._answer)
 
     async def start(self) -> int:
         """Listens; gives the port. Raises OSError where the address cannot be had."""
-        self._server = await asyncio.start_server(self._accept, self._address, self._port, limit=MAXIMUM_HEAD)
-        return int(self._server.sockets[0].getsockname()[1])
+        return await self._server.start()
 
     async def stop(self) -> None:
         """Closes the listener and the connections under way."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for task in list(self._connections):
-            task.cancel()
+        await self._server.stop()
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._connections) >= MAXIMUM_CONNECTIONS:
-            writer.close()
-            return
-        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
-        self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            async with asyncio.timeout(REQUEST_TIMEOUT):
-                try:
-                    head = await reader.readuntil(b"\r\n\r\n")
-                except asyncio.LimitOverrunError:
-                    head = b""
-                writer.write(self._answer(head))
-                await writer.drain()
-        except (OSError, EOFError, TimeoutError):
-            return
-        finally:
-            writer.close()
-
-    def _answer(self, head: bytes) -> bytes:
-        request = head.partition(b"\r\n")[0].split(b" ")
-        if len(request) != 3 or not request[2].startswith(b"HTTP/1."):
-            return _response("400 Bad Request", "text/plain; charset=utf-8", b"Not an HTTP request.\n")
-        if request[1].partition(b"?")[0] != b"/metrics":
-            return _response("404 Not Found", "text/plain; charset=utf-8", b"Metrics are at /metrics.\n")
-        if request[0] != b"GET":
-            return _response("405 Method Not Allowed", "text/plain; charset=utf-8", b"Only GET.\n")
-        return _response("200 OK", CONTENT_TYPE_LATEST, generate_latest(self._registry))
+    async def _answer(self, request: Request) -> Response:
+        if request.path != "/metrics":
+            return plain(HTTPStatus.NOT_FOUND, "Metrics are at /metrics.")
+        if request.method not in ("GET", "HEAD"):
+            return method_not_allowed("GET")
+        return Response(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(self._registry))
 
 
 class _StatusCollector(Collector):
@@ -152,8 +116,3 @@ def _listeners(listeners: list[Mapping[str, object]]) -> Iterator[Metric]:
             labels = [str(listener.get("name", "")), str(listener.get("transport", ""))]
             family.add_metric(labels, float(connections))
     yield family
-
-
-def _response(status: str, content_type: str, body: bytes) -> bytes:
-    head = f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
-    return f"{head}Connection: close\r\n\r\n".encode("ascii") + body
