@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 
@@ -146,8 +147,8 @@ async def test_what_an_onlooker_could_read_is_kept_masked() -> None:
         client = await served.client("arduinoClient", username="biagio", password=b"biagio")
         await client.publish("outTopic/kitchen/7", b"21", qos=1)
         await client.subscribe("house/+/#")
-        (state,) = served.broker.status()["listeners"]  # type: ignore[misc]
-        assert state["exposed"] == {  # type: ignore[index]
+        (state,) = cast("list[dict[str, object]]", served.broker.status()["listeners"])
+        assert state["exposed"] == {
             "passwords": 1,
             "client_ids": {"count": 1, "masked": ["a*****t"]},
             "usernames": {"count": 1, "masked": ["b*****o"]},

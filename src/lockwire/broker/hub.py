@@ -90,5 +90,4 @@ class Hub:
         self.router.invalidate_all()
         registry = self.registry
         if registry is not None:
-            for session in registry.sessions.values():
-                session.drop_forbidden()
+            registry.judge_again()

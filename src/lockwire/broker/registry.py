@@ -38,6 +38,10 @@ def same_owner(one: Identity, other: Identity) -> bool:
     return one.name == other.name and one.realm == other.realm
 
 
+def _is_connected(session: Session) -> bool:
+    return session.link is not None
+
+
 def same_rights(one: Identity, other: Identity) -> bool:
     """Whether nothing that rules look at differs between two identities of the same name."""
     return (
@@ -100,6 +104,25 @@ class _Unsubscribing(Job):
             topic_filter = subscription.topic_filter if shared is None else shared[1]
             self.hub.router.unsubscribe(self.session, topic_filter, subscription.share)
         return bool(subscriptions)
+
+
+class _Judging(Job):
+    """Drops what the sessions may no longer receive, in as many ticks as that takes.
+
+    A session that is resumed meanwhile is judged then.
+    """
+
+    def __init__(self, hub: Hub, sessions: list[Session]) -> None:
+        self.hub = hub
+        self.sessions = sessions
+
+    def step(self) -> bool:
+        """Goes on; whether there is more."""
+        while self.sessions:
+            self.sessions.pop().drop_forbidden()
+            if self.hub.core.out_of_time():
+                break
+        return bool(self.sessions)
 
 
 class _Opening:
@@ -185,6 +208,15 @@ class Registry:
             opening = _Opening(self, session, done)
             self._openings[session.number] = opening
             self._store.open_session(session.number, opening.loaded)
+
+    def judge_again(self) -> None:
+        """Drops queued messages that other rules no longer let through, those of connected clients first."""
+        self.hub.core.begin()
+        waiting = [session for session in self.sessions.values() if session.queue]
+        waiting.sort(key=_is_connected)
+        job = _Judging(self.hub, waiting)
+        if waiting and job.step():
+            self.hub.core.work(job)
 
     def adopt(self, session: Session, identity: Identity) -> None:
         """Makes `identity` the one that a session's rights are judged by."""

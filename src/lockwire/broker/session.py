@@ -164,10 +164,14 @@ class Session:
             return
         authorizer = self.hub.authorizer
         kept: deque[QueuedRecord] = deque()
+        judged: dict[bytes, bool] = {}
         for record in queue:
-            if record.packet_id or authorizer.may_receive(
-                self.identity, self.client_id, record.message.topic
-            ):
+            topic = record.message.topic
+            allowed = judged.get(topic)
+            if allowed is None:
+                allowed = authorizer.may_receive(self.identity, self.client_id, topic)
+                judged[topic] = allowed
+            if record.packet_id or allowed:
                 kept.append(record)
             else:
                 self.hub.core.counters.dropped_not_authorized += 1

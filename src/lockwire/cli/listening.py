@@ -18,6 +18,8 @@ def flags_of(listener: dict[str, object]) -> str:
     if not listener.get("encrypted"):
         flags.append("not encrypted")
     methods = listener.get("authentication")
+    if not listener.get("encrypted") and isinstance(methods, list) and {"password", "token"} & set(methods):
+        flags.append("passwords can be read by anybody on the way")
     if isinstance(methods, list) and "anonymous" in methods:
         flags.append("open to anybody")
     return f"  ({', '.join(flags)})" if flags else ""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from lockwire.cli.listening import flags_of
+from lockwire.cli.listening import flags_of, listeners_of
 from lockwire.cli.options import DataOption, locate
 from lockwire.cli.reach import call
 
@@ -50,9 +50,18 @@ def _print(status: dict[str, object]) -> None:
     for name, value in status.items():
         if not isinstance(value, (dict, list)):
             console.print(f"{_words(name):<28}{_shown(name, value)}", markup=False)
-    listeners = status.get("listeners")
-    if isinstance(listeners, list) and listeners:
+    listeners = listeners_of(status)
+    if listeners:
         _print_listeners(console, listeners)
+    problems = status.get("problems")
+    if isinstance(problems, list) and problems:
+        console.print("\nproblems", style="bold red")
+        for problem in problems:
+            console.print(f"  {problem}", markup=False)
+    for listener in listeners:
+        exposed = listener.get("exposed")
+        if isinstance(exposed, dict):
+            _print_exposed(console, str(listener.get("name")), exposed)
     for section in _SECTIONS:
         values = status.get(section)
         if isinstance(values, dict) and any(values.values()):
@@ -73,6 +82,19 @@ def _print_listeners(console: Console, listeners: list[dict[str, object]]) -> No
         table.add_row(*cells[:-1], cells[-1] + flags_of(listener))
     console.print()
     console.print(table)
+
+
+def _print_exposed(console: Console, name: str, exposed: dict[str, object]) -> None:
+    """What an onlooker could have read, where anything went by."""
+    kinds = {kind: seen for kind, seen in exposed.items() if isinstance(seen, dict) and seen.get("count")}
+    if not kinds:
+        return
+    console.print(f"\nreadable by anybody on the way to {name}", style="bold red")
+    console.print(f"  {'passwords':<26}{'yes' if exposed.get('passwords') else 'none so far'}", markup=False)
+    for kind, seen in kinds.items():
+        samples = seen.get("masked")
+        shown = ", ".join(map(str, samples)) if isinstance(samples, list) else ""
+        console.print(f"  {_words(kind):<26}{seen['count']:,}, such as {shown}", markup=False)
 
 
 def _words(name: str) -> str:
