@@ -36,7 +36,8 @@ from lockwire.pki.errors import (
     NameTakenError,
 )
 from lockwire.pki.files import make_private_folder, sync_folder, write_private, write_public
-from lockwire.pki.ledger import Ledger
+from lockwire.pki.issuer import Issuer
+from lockwire.pki.ledger import Entry, Ledger, Revocation
 from lockwire.pki.names import MAXIMUM_CHARACTERS, check_name
 from lockwire.pki.pem import private_key_pem, read_certificate, read_private_key
 from lockwire.pki.profiles import Profile
@@ -92,6 +93,24 @@ class Authority:
     def client_ca(self) -> Path:
         """The file that the broker verifies client certificates with: root and intermediate."""
         return self.folder / "clients.pem"
+
+    @property
+    def issuers(self) -> tuple[Issuer, ...]:
+        """Every CA certificate whose key is at hand, the one that issues now first.
+
+        Each signs a revocation list and OCSP answers of its own; others appear with an alternate chain and
+        during a rollover, so ask each time.
+        """
+        return (Issuer(self.intermediate, self._key, (self.intermediate,)),)
+
+    def issuer_of(self, record: Entry | Revocation) -> Issuer | None:
+        """The issuer of a certificate in the ledger, None where it is gone.
+
+        An entry of an earlier version names none: then there was only one.
+        """
+        if not record.authority:
+            return self.issuers[0]
+        return next((one for one in self.issuers if one.identifier == record.authority), None)
 
     @classmethod
     def create(cls, folder: Path, now: datetime.datetime | None = None) -> Authority:
@@ -233,7 +252,7 @@ class Authority:
         if alternative:
             builder = builder.add_extension(x509.SubjectAlternativeName(alternative), critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())
-        self.ledger.record(profile.name, certificate, now)
+        self.ledger.record_all([(profile.name, certificate)], now, self.issuers[0].identifier)
         return Issued(certificate, _pem(certificate) + _pem(self.intermediate), private_key_pem(key))
 
     def _unused_serial(self) -> int:

@@ -1,0 +1,74 @@
+"""A certificate that signs others, with its key: certificates, revocation lists and OCSP answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+SigningKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """One CA certificate whose key is at hand.
+
+    certificate: its own; its subject is the issuer of what it signs.
+    key: never printed, never logged.
+    chain: what a server sends behind a leaf of this issuer, the issuer first; empty for a root.
+    """
+
+    certificate: x509.Certificate
+    key: SigningKey = field(repr=False)
+    chain: tuple[x509.Certificate, ...] = ()
+
+    @property
+    def key_identifier(self) -> bytes:
+        """Its subject key identifier, else the SHA-1 of its key (RFC 5280 section 4.2.1.2 (1))."""
+        return key_identifier(self.certificate)
+
+    @property
+    def identifier(self) -> str:
+        """The key identifier in hexadecimal: `authority` in the ledger."""
+        return self.key_identifier.hex()
+
+    @property
+    def hash_algorithm(self) -> hashes.HashAlgorithm | None:
+        """What its signatures hash with: for builders' `sign`. None for Ed25519, which hashes itself."""
+        return hash_for(self.key)
+
+    def has_issued(self, certificate: x509.Certificate) -> bool:
+        """Whether it signed this certificate."""
+        return is_issued_by(certificate, self.certificate)
+
+
+def key_identifier(certificate: x509.Certificate) -> bytes:
+    """The subject key identifier of a certificate, computed from its key where it states none."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    except (x509.ExtensionNotFound, ValueError):
+        return x509.SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest
+
+
+def hash_for(key: SigningKey) -> hashes.HashAlgorithm | None:
+    """The hash that goes with a key: SHA-256, longer ones for longer curves, None for Ed25519."""
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return None
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        if key.key_size > 384:
+            return hashes.SHA512()
+        if key.key_size > 256:
+            return hashes.SHA384()
+    return hashes.SHA256()
+
+
+def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether `issuer` signed `certificate` and is named in it."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
