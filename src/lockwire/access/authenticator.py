@@ -24,6 +24,8 @@ class Credentials:
     certificate: the client certificate that TLS verified, DER, or None.
     version: 3, 4 or 5.
     psk_identity: the identity whose pre-shared key the TLS handshake proved, or None.
+    assigned: the client identifier was empty, so that the server chooses it.
+    known: who the client is already, at a re-authentication (MQTT 5 section 4.12.1), otherwise None.
     """
 
     listener: str
@@ -34,6 +36,8 @@ class Credentials:
     certificate: bytes | None = None
     version: int = 5
     psk_identity: str | None = None
+    assigned: bool = False
+    known: Identity | None = None
 
     def __repr__(self) -> str:
         return (
@@ -51,11 +55,16 @@ class Decision:
     identity: who the client is, None where it is refused.
     reason: the MQTT 5 reason code of the CONNACK (section 3.2.2.2).
     detail: one sentence for the log, never a secret.
+    client_id: the client identifier that goes with the identity, where the client left it to the server;
+        "" where any will do.
+    unknown: this method knows nothing of who is claimed, so that another one of the listener may judge.
     """
 
     identity: Identity | None
     reason: int
     detail: str
+    client_id: str = ""
+    unknown: bool = False
 
 
 def accepted(identity: Identity, detail: str) -> Decision:
@@ -64,6 +73,11 @@ def accepted(identity: Identity, detail: str) -> Decision:
 
 def refused(reason: int, detail: str) -> Decision:
     return Decision(None, reason, detail)
+
+
+def unknown(detail: str) -> Decision:
+    """A refusal that leaves it to the listener's other methods, where one of them is enough."""
+    return Decision(None, reasons.NOT_AUTHORIZED, detail, unknown=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ class Identity:
         is none: what a revocation finds the connection by.
     groups, rules: what a token or a plug-in says beside what the access database knows of the name.
     expires: when the connection has to end, a time of `time.time()`; 0.0: never.
+    also: the other methods that had to succeed beside `method`, where a listener needs all of them.
     """
 
     name: str
@@ -45,11 +46,18 @@ class Identity:
     groups: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = field(default=())
     expires: float = 0.0
+    also: tuple[str, ...] = ()
 
     @property
     def realm(self) -> str:
         """Who vouches for the name: a user and a device of the same name are not the same."""
         return _REALMS.get(self.method, self.method)
+
+    def rests_on(self, name: str, realm: str) -> bool:
+        """Whether this identity is no more once `realm` knows nobody called `name` any more."""
+        return self.name == name and (
+            self.realm == realm or any(_REALMS.get(method, method) == realm for method in self.also)
+        )
 
 
 ANONYMOUS_IDENTITY: Final = Identity(ANONYMOUS_NAME, ANONYMOUS)

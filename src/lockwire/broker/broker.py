@@ -289,11 +289,11 @@ class Broker:
         ended = 0
         for connection in self._connections():
             identity = connection.identity
-            if identity.name == name and identity.realm == realm:
+            if identity.rests_on(name, realm):
                 connection.evict(reasons.NOT_AUTHORIZED, detail)
                 ended += 1
         for session in list(self.registry.sessions.values()):
-            if session.identity.name == name and session.identity.realm == realm:
+            if session.identity.rests_on(name, realm):
                 self.registry.end(session)
         self.core.begin()
         return ended

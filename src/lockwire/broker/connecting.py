@@ -109,6 +109,7 @@ class Connecting:
             password=packet.password,
             certificate=tls.peer_certificate if tls is not None else None,
             version=packet.version,
+            assigned=self._assigned,
         )
         method = packet.properties.authentication_method
         if method is None:
@@ -192,6 +193,7 @@ class Connecting:
                 client_id=connection.client_id,
                 certificate=link.tls.peer_certificate if link.tls is not None else None,
                 version=5,
+                known=connection.identity,
             )
             assert method is not None
             self._exchange = connection.listener.authenticator.exchange(method, credentials)
@@ -255,6 +257,8 @@ class Connecting:
             self.refuse(reasons.NOT_AUTHORIZED, REVOKED)  # while the decision was under way
             return
         connection.identity = identity
+        if self._assigned and decision.client_id:
+            connection.client_id = decision.client_id
         if not self._may_have_will(connection, identity, packet.will):
             self.refuse(reasons.NOT_AUTHORIZED, "may not publish its will")
             return
