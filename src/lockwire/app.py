@@ -220,7 +220,7 @@ class Application:
         else:
             rules = (*DEFAULT_RULES, Rule("anonymous", ("publish", "subscribe", "receive"), "#"))
         if settings.sys.readers == "everyone":
-            rules += tuple(Rule(who, ("subscribe", "receive"), "$SYS/#") for who in ("devices", "anonymous"))
+            rules += tuple(Rule(who, ("subscribe", "receive"), "$SYS/#") for who in ("everyone", "anonymous"))
         return rules
 
     async def _start_metrics(self, settings: Settings) -> MetricsServer | None:

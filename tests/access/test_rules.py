@@ -12,6 +12,7 @@ import pytest
 from lockwire.access.authorizer import (
     EVERY_PUBLISH,
     NO_PUBLISH,
+    REFUSED,
     Authorizer,
     RuleAuthorizer,
     publish_bit,
@@ -43,7 +44,7 @@ def test_whoever_is_authenticated_uses_every_topic_outside_dollar(
         assert default.publish_mask(identity, "c", topic) == EVERY_PUBLISH
         assert default.may_receive(identity, "c", topic)
     for topic_filter in ("#", "+", "a/#", "+/$x", "$share/g/#", "$share/g/a/+"):
-        assert default.may_subscribe(identity, "c", topic_filter)
+        assert default.granted_qos(identity, "c", topic_filter, 2) == 2
 
 
 @pytest.mark.parametrize("identity", EVERYONE)
@@ -54,9 +55,9 @@ def test_nobody_publishes_to_dollar_topics(default: RuleAuthorizer, identity: Id
 
 def test_only_administrators_see_sys(default: RuleAuthorizer) -> None:
     for topic_filter in ("$SYS/#", "$SYS", "$SYS/broker/+", "$share/g/$SYS/#"):
-        assert default.may_subscribe(ADMINISTRATOR, "c", topic_filter)
-        assert not default.may_subscribe(DEVICE, "c", topic_filter)
-        assert not default.may_subscribe(USER, "c", topic_filter)
+        assert default.granted_qos(ADMINISTRATOR, "c", topic_filter, 2) == 2
+        assert default.granted_qos(DEVICE, "c", topic_filter, 2) == REFUSED
+        assert default.granted_qos(USER, "c", topic_filter, 2) == REFUSED
     assert default.may_receive(ADMINISTRATOR, "c", b"$SYS/broker/uptime")
     assert not default.may_receive(DEVICE, "c", b"$SYS/broker/uptime")
 
@@ -64,7 +65,7 @@ def test_only_administrators_see_sys(default: RuleAuthorizer) -> None:
 @pytest.mark.parametrize("identity", EVERYONE)
 def test_other_dollar_topics_are_nobodys(default: RuleAuthorizer, identity: Identity) -> None:
     for topic_filter in ("$other/#", "$", "$SYSTEM/#", "$share/g/$other/x"):
-        assert not default.may_subscribe(identity, "c", topic_filter)
+        assert default.granted_qos(identity, "c", topic_filter, 2) == REFUSED
     assert not default.may_receive(identity, "c", b"$other/x")
 
 
@@ -72,10 +73,10 @@ def test_what_no_rule_allows_is_refused(default: RuleAuthorizer) -> None:
     for authorizer in (RuleAuthorizer([]), Authorizer()):
         for identity in EVERYONE:
             assert authorizer.publish_mask(identity, "c", b"a") == NO_PUBLISH
-            assert not authorizer.may_subscribe(identity, "c", "a")
+            assert authorizer.granted_qos(identity, "c", "a", 2) == REFUSED
             assert not authorizer.may_receive(identity, "c", b"a")
     assert default.publish_mask(ANONYMOUS_IDENTITY, "c", b"a") == NO_PUBLISH
-    assert not default.may_subscribe(ANONYMOUS_IDENTITY, "c", "a")
+    assert default.granted_qos(ANONYMOUS_IDENTITY, "c", "a", 2) == REFUSED
 
 
 def test_a_publish_that_is_to_be_asked_about_is_refused_by_default() -> None:
@@ -90,31 +91,31 @@ def test_a_publish_that_is_to_be_asked_about_is_refused_by_default() -> None:
 def test_each_right_is_its_own() -> None:
     authorizer = RuleAuthorizer(
         [
-            Rule("devices", ("publish",), "out/#"),
-            Rule("devices", ("subscribe",), "in/+"),
-            Rule("devices", ("receive",), "in/#"),
+            Rule("everyone", ("publish",), "out/#"),
+            Rule("everyone", ("subscribe",), "in/+"),
+            Rule("everyone", ("receive",), "in/#"),
             Rule("anonymous", ("publish", "subscribe", "receive"), "public/#"),
-            Rule("administrators", ("publish",), "#"),
+            Rule("tag:administrator", ("publish",), "#"),
         ]
     )
     assert authorizer.publish_mask(DEVICE, "c", b"out/a") == EVERY_PUBLISH
     assert authorizer.publish_mask(DEVICE, "c", b"in/a") == NO_PUBLISH
     assert authorizer.publish_mask(ADMINISTRATOR, "c", b"in/a") == EVERY_PUBLISH
-    assert authorizer.may_subscribe(DEVICE, "c", "in/a")
-    assert not authorizer.may_subscribe(DEVICE, "c", "out/a")
+    assert authorizer.granted_qos(DEVICE, "c", "in/a", 2) == 2
+    assert authorizer.granted_qos(DEVICE, "c", "out/a", 2) == REFUSED
     assert authorizer.may_receive(DEVICE, "c", b"in/a/b")
     assert not authorizer.may_receive(DEVICE, "c", b"out/a")
-    assert authorizer.may_subscribe(ANONYMOUS_IDENTITY, "c", "public/+")
-    assert not authorizer.may_subscribe(DEVICE, "c", "public/+")
+    assert authorizer.granted_qos(ANONYMOUS_IDENTITY, "c", "public/+", 2) == 2
+    assert authorizer.granted_qos(DEVICE, "c", "public/+", 2) == REFUSED
 
 
 def test_a_wider_subscription_than_the_rule_is_refused() -> None:
-    authorizer = RuleAuthorizer([Rule("devices", ("subscribe",), "sensor/+")])
-    assert authorizer.may_subscribe(DEVICE, "c", "sensor/7")
-    assert authorizer.may_subscribe(DEVICE, "c", "sensor/+")
-    assert authorizer.may_subscribe(DEVICE, "c", "$share/g/sensor/+")
+    authorizer = RuleAuthorizer([Rule("everyone", ("subscribe",), "sensor/+")])
+    assert authorizer.granted_qos(DEVICE, "c", "sensor/7", 2) == 2
+    assert authorizer.granted_qos(DEVICE, "c", "sensor/+", 2) == 2
+    assert authorizer.granted_qos(DEVICE, "c", "$share/g/sensor/+", 2) == 2
     for topic_filter in ("sensor/#", "sensor", "sensor/+/x", "+/+", "#", "$share/g/sensor/#"):
-        assert not authorizer.may_subscribe(DEVICE, "c", topic_filter)
+        assert authorizer.granted_qos(DEVICE, "c", topic_filter, 2) == REFUSED
 
 
 def test_new_rules_count_at_once_and_change_the_revision() -> None:
@@ -122,7 +123,7 @@ def test_new_rules_count_at_once_and_change_the_revision() -> None:
     before = authorizer.revision
     authorizer.set_rules(DEFAULT_RULES)
     assert authorizer.revision != before
-    assert authorizer.may_subscribe(DEVICE, "c", "#")
+    assert authorizer.granted_qos(DEVICE, "c", "#", 2) == 2
 
 
 def test_the_bits_of_a_publish_mask() -> None:
@@ -194,7 +195,7 @@ def test_rules_are_written_readable_and_read_back(tmp_path: Path) -> None:
     assert read_rules(path) == DEFAULT_RULES
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert json.loads(path.read_text())["rules"][0] == {
-        "who": "devices",
+        "who": "everyone",
         "may": ["publish", "subscribe", "receive"],
         "topics": "#",
         "note": "Everyone who is authenticated uses every topic that does not begin with $.",
@@ -207,20 +208,23 @@ def test_rules_are_written_readable_and_read_back(tmp_path: Path) -> None:
     ("rule", "message"),
     [
         ({"may": ["publish"], "topics": "#"}, "'who' is missing"),
-        ({"who": "me", "may": ["publish"], "topics": "#"}, "expected devices, administrators or anonymous"),
-        ({"who": "devices", "topics": "#"}, "'may' is not a list of rights"),
-        ({"who": "devices", "may": [], "topics": "#"}, "'may' is not a list of rights"),
-        ({"who": "devices", "may": ["write"], "topics": "#"}, "'may' is not a list of rights"),
-        ({"who": "devices", "may": [["publish"]], "topics": "#"}, "'may' is not a list of rights"),
-        ({"who": "devices", "may": ["publish"]}, "'topics' is missing"),
-        ({"who": "devices", "may": ["publish"], "topics": "a#"}, "expected a topic filter"),
-        ({"who": "devices", "may": ["subscribe"], "topics": "$share/g/a"}, "shared subscription"),
         (
-            {"who": "devices", "may": ["publish"], "topics": "$SYS/#"},
+            {"who": "me", "may": ["publish"], "topics": "#"},
+            "expected everyone, anonymous, user:NAME, group:NAME or tag:NAME",
+        ),
+        ({"who": "everyone", "topics": "#"}, "'may' is not a list of rights"),
+        ({"who": "everyone", "may": [], "topics": "#"}, "'may' is not a list of rights"),
+        ({"who": "everyone", "may": ["write"], "topics": "#"}, "'may' is not a list of rights"),
+        ({"who": "everyone", "may": [["publish"]], "topics": "#"}, "'may' is not a list of rights"),
+        ({"who": "everyone", "may": ["publish"]}, "'topics' is missing"),
+        ({"who": "everyone", "may": ["publish"], "topics": "a#"}, "expected a topic filter"),
+        ({"who": "everyone", "may": ["subscribe"], "topics": "$share/g/a"}, "shared subscription"),
+        (
+            {"who": "everyone", "may": ["publish"], "topics": "$SYS/#"},
             "publishing to topics that begin with $",
         ),
-        ({"who": "devices", "may": ["publish"], "topics": "#", "note": 7}, "'note' is not text"),
-        ({"who": "devices", "may": ["publish"], "topics": "#", "deny": True}, "'deny' is not known here"),
+        ({"who": "everyone", "may": ["publish"], "topics": "#", "note": 7}, "'note' is not text"),
+        ({"who": "everyone", "may": ["publish"], "topics": "#", "deny": True}, "'deny' is not known here"),
     ],
 )
 def test_a_malformed_rule_is_named_with_its_line(

@@ -37,8 +37,8 @@ class SlowRules(Everything):
     ) -> None:
         self.asked.append(done)
 
-    def may_subscribe(self, identity: Identity, client_id: str, topic_filter: str) -> int:
-        return ASK if topic_filter.startswith("slow") else True
+    def granted_qos(self, identity: Identity, client_id: str, topic_filter: str, qos: int) -> int:
+        return ASK if topic_filter.startswith("slow") else qos
 
     def decide_subscription(
         self, identity: Identity, client_id: str, topic_filter: str, qos: int, done: Callable[[bool], None]

@@ -224,10 +224,10 @@ async def test_timers_go_on_when_one_goes_wrong(failures: Failures) -> None:
 
 async def test_a_connection_whose_input_cannot_be_worked_through_is_closed(failures: Failures) -> None:
     class Raising(SlowRules):
-        def may_subscribe(self, identity: Identity, client_id: str, topic_filter: str) -> int:
+        def granted_qos(self, identity: Identity, client_id: str, topic_filter: str, qos: int) -> int:
             if topic_filter == "wrong":
                 raise ZeroDivisionError
-            return super().may_subscribe(identity, client_id, topic_filter)
+            return super().granted_qos(identity, client_id, topic_filter, qos)
 
     rules = Raising()
     async with serving(authorizer=rules) as served:

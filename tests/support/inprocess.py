@@ -30,8 +30,8 @@ class Everything(Authorizer):
     def publish_mask(self, identity: Identity, client_id: str, topic: bytes) -> int:
         return NO_PUBLISH if topic.startswith(b"$") else EVERY_PUBLISH
 
-    def may_subscribe(self, identity: Identity, client_id: str, topic_filter: str) -> int:
-        return True
+    def granted_qos(self, identity: Identity, client_id: str, topic_filter: str, qos: int) -> int:
+        return qos
 
     def may_receive(self, identity: Identity, client_id: str, topic: bytes) -> bool:
         return True

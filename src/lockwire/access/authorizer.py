@@ -16,6 +16,7 @@ from lockwire.mqtt.topics import matches, parse_shared
 EVERY_PUBLISH: Final = 0b111111
 NO_PUBLISH: Final = 0
 ASK: Final = -1
+REFUSED: Final = -2
 
 
 def publish_bit(qos: int, retain: bool) -> int:
@@ -49,17 +50,19 @@ class Authorizer:
         """Decides about one PUBLISH where `publish_mask` answered -1; calls `done` exactly once."""
         done(False)
 
-    def may_subscribe(self, identity: Identity, client_id: str, topic_filter: str) -> int:
-        """Whether a subscription may be made: True, False, or -1: ask `decide_subscription`.
+    def granted_qos(self, identity: Identity, client_id: str, topic_filter: str, qos: int) -> int:
+        """The highest QoS, `qos` at most, that a subscription may be made with; REFUSED; ASK:
+        `decide_subscription` knows.
 
-        It may only if every topic that the filter can match may be received.
+        topic_filter: valid; a shared one with its `$share/name/`. It is granted only if every topic that the
+            filter can match may be subscribed to and received.
         """
-        return False
+        return REFUSED
 
     def decide_subscription(
         self, identity: Identity, client_id: str, topic_filter: str, qos: int, done: Callable[[bool], None]
     ) -> None:
-        """Decides about one subscription where `may_subscribe` answered -1; calls `done` exactly once."""
+        """Decides about one subscription where `granted_qos` answered ASK; calls `done` exactly once."""
         done(False)
 
     def may_receive(self, identity: Identity, client_id: str, topic: bytes) -> bool:
@@ -91,14 +94,14 @@ class RuleAuthorizer(Authorizer):
             return NO_PUBLISH
         return EVERY_PUBLISH if self._matched(identity, permissions.PUBLISH, topic) else NO_PUBLISH
 
-    def may_subscribe(self, identity: Identity, client_id: str, topic_filter: str) -> bool:
+    def granted_qos(self, identity: Identity, client_id: str, topic_filter: str, qos: int) -> int:
         shared = parse_shared(topic_filter)
         inner = topic_filter if shared is None else shared[1]
         for audience in _audiences(identity):
             for outer in self._granted.get((audience, permissions.SUBSCRIBE), ()):
                 if covers(outer, inner):
-                    return True
-        return False
+                    return qos
+        return REFUSED
 
     def may_receive(self, identity: Identity, client_id: str, topic: bytes) -> bool:
         return self._matched(identity, permissions.RECEIVE, topic)
@@ -121,5 +124,5 @@ def _audiences(identity: Identity) -> tuple[str, ...]:
 
 
 _ANONYMOUS: Final = (permissions.ANONYMOUS,)
-_DEVICE: Final = (permissions.DEVICES,)
-_ADMINISTRATOR: Final = (permissions.DEVICES, permissions.ADMINISTRATORS)
+_DEVICE: Final = (permissions.EVERYONE,)
+_ADMINISTRATOR: Final = (permissions.EVERYONE, permissions.ADMINISTRATORS)

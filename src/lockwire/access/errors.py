@@ -24,6 +24,18 @@ class AccessFileError(AccessError):
         self.expected = expected
 
 
+class RuleError(AccessError):
+    """A rule, or a permission, that cannot be one.
+
+    problem: what is wrong. expected: what should stand there.
+    """
+
+    def __init__(self, problem: str, expected: str) -> None:
+        super().__init__(f"{problem}; expected {expected}")
+        self.problem = problem
+        self.expected = expected
+
+
 class UserError(AccessError):
     """A user that cannot be added or changed as asked; the message says why and what to do."""
 

@@ -1,53 +1,90 @@
-"""The rules file, `access/rules.json`: who may do what to which topics. What no rule allows is refused.
+"""Rules: who may publish, subscribe to and receive which topics; and the file that carries them.
 
-A rule is judged alone: a subscription is allowed where one rule covers every topic that its filter can
-match. A wildcard at the beginning never covers topics that begin with `$` (MQTT 5 section 4.7.2), and nobody
-publishes to those.
+    {"rules": [
+      {"who": "everyone", "may": ["publish", "subscribe", "receive"], "topics": "#"},
+      {"who": "group:pumps", "may": ["publish"], "topics": "pump/{client_id}/#", "qos": [0, 1]},
+      {"who": "user:jo", "may": ["publish"], "topics": "valve/+/set", "effect": "deny"}
+    ]}
+
+The order of evaluation is in docs/permissions.md. Topics are topic filters (MQTT 5 section 4.7): a wildcard at
+the beginning never covers topics that begin with `$` (section 4.7.2), and nobody publishes to those.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from lockwire.access.errors import RuleError
 from lockwire.access.records import Record, read_document
 from lockwire.mqtt.errors import MqttError
 from lockwire.mqtt.topics import validate_topic_filter
 from lockwire.pki.files import make_private_folder, write_private
 
-DEVICES: Final = "devices"
-ADMINISTRATORS: Final = "administrators"
+EVERYONE: Final = "everyone"
 ANONYMOUS: Final = "anonymous"
-AUDIENCES: Final = (DEVICES, ADMINISTRATORS, ANONYMOUS)
+PATTERN: Final = "pattern"
+"""Every client, anonymous ones too, after what is said of the user: `pattern` lines of a Mosquitto ACL. Only
+in policies with `filtered`, never in a file."""
+USER: Final = "user:"
+GROUP: Final = "group:"
+TAG: Final = "tag:"
+ADMINISTRATORS: Final = "tag:administrator"
 
 PUBLISH: Final = "publish"
 SUBSCRIBE: Final = "subscribe"
 RECEIVE: Final = "receive"
 RIGHTS: Final = (PUBLISH, SUBSCRIBE, RECEIVE)
 
+ALLOW: Final = "allow"
+DENY: Final = "deny"
+
+EVERY_QOS: Final = (0, 1, 2)
+ANY_RETAIN: Final = "any"
+ONLY_RETAIN: Final = "only"
+NEVER_RETAIN: Final = "never"
+RETAINS: Final = (ANY_RETAIN, ONLY_RETAIN, NEVER_RETAIN)
+
+PLACEHOLDERS: Final = ("username", "client_id", "cn")
+
+_FORMER_WORDS: Final = {"devices": EVERYONE, "administrators": ADMINISTRATORS}
+_BRACED: Final = re.compile(r"\{([a-z_]*)\}")
+_FIELDS: Final = ("who", "may", "topics", "note", "effect", "qos", "retain", "regexp")
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One permission.
+    """One permission, or the refusal of one.
 
-    who: "devices" (everyone who proved who they are, by certificate or password, administrators too),
-        "administrators", or "anonymous".
+    who: "everyone" (all who proved who they are), "anonymous", "user:NAME" (any identity of that name),
+        "group:NAME" or "tag:NAME" (users with that tag; "tag:administrator").
     may: some of "publish", "subscribe" and "receive".
-    topics: a topic filter.
+    topics: a topic filter; `{username}`, `{client_id}` and `{cn}` stand for the client's own, as a level or
+        part of one. Where a value is missing, or holds one of `/ + #`, the rule does not apply.
     note: for people.
+    effect: "allow" or "deny".
+    qos: the QoS levels of a PUBLISH or of a SUBSCRIBE that it concerns.
+    retain: a PUBLISH with RETAIN: "any": with and without, "only": with, "never": without.
+    regexp: instead of `topics` a regular expression, found anywhere in the topic written with `.` for `/`, as
+        RabbitMQ does it; the same placeholders.
     """
 
     who: str
     may: tuple[str, ...]
     topics: str
     note: str = ""
+    effect: str = ALLOW
+    qos: tuple[int, ...] = EVERY_QOS
+    retain: str = ANY_RETAIN
+    regexp: str = ""
 
 
 DEFAULT_RULES: Final = (
-    Rule(DEVICES, RIGHTS, "#", "Everyone who is authenticated uses every topic that does not begin with $."),
+    Rule(EVERYONE, RIGHTS, "#", "Everyone who is authenticated uses every topic that does not begin with $."),
     Rule(ADMINISTRATORS, (SUBSCRIBE, RECEIVE), "$SYS/#", "The broker's own figures are for administrators."),
 )
 
@@ -56,8 +93,66 @@ DEFAULT_RULES: Final = (
 _SAME: Final = {"#": "+/#", "/#": "/+/#"}
 
 
+def check_rule(rule: Rule) -> None:
+    """Refuses a rule that cannot be one. Raises RuleError with what is wrong and what was expected."""
+    _check_who(rule.who)
+    if not rule.may or not all(right in RIGHTS for right in rule.may):
+        raise RuleError("'may' is not a list of rights", f"some of {json.dumps(RIGHTS)}")
+    if rule.effect not in (ALLOW, DENY):
+        raise RuleError(f"'effect' is {rule.effect!r}", f"{ALLOW} or {DENY}")
+    _check_conditions(rule)
+    if bool(rule.topics) == bool(rule.regexp):
+        raise RuleError(
+            "'topics' is missing" if not rule.topics else "'topics' and 'regexp'", "one of the two"
+        )
+    for name in _BRACED.findall(rule.topics or rule.regexp):
+        if name not in PLACEHOLDERS:
+            known = ", ".join(f"{{{each}}}" for each in PLACEHOLDERS)
+            raise RuleError(f"{{{name}}} is no placeholder", known)
+    if rule.topics:
+        _check_topics(rule)
+
+
+def _check_who(who: str) -> None:
+    named = any(who.startswith(prefix) and who != prefix for prefix in (USER, GROUP, TAG))
+    if who not in (EVERYONE, ANONYMOUS) and not named:
+        raise RuleError(f"'who' is {who!r}", "everyone, anonymous, user:NAME, group:NAME or tag:NAME")
+
+
+def _check_conditions(rule: Rule) -> None:
+    if not rule.qos or not all(qos in EVERY_QOS for qos in rule.qos):
+        raise RuleError("'qos' is not a list of QoS levels", "some of [0, 1, 2]")
+    if rule.retain not in RETAINS:
+        raise RuleError(f"'retain' is {rule.retain!r}", "any, only or never")
+    conditional = rule.retain != ANY_RETAIN or set(rule.qos) != set(EVERY_QOS)
+    if rule.effect == DENY and RECEIVE in rule.may and conditional:
+        raise RuleError(
+            "denies receiving under a condition on QoS or RETAIN, which receiving does not have",
+            "two rules, the one for receive without 'qos' and 'retain'",
+        )
+
+
+def _check_topics(rule: Rule) -> None:
+    topics = rule.topics
+    try:
+        validate_topic_filter(topics)
+    except MqttError as error:
+        raise RuleError(
+            f"'topics' is {topics!r}: {error.detail}", "a topic filter, such as sensor/#"
+        ) from error
+    if "\0" in topics:
+        raise RuleError("'topics' holds U+0000", "a topic filter, such as sensor/#")
+    if topics.startswith("$share/"):
+        raise RuleError("'topics' is a shared subscription", "the filter alone, without $share/name/")
+    if topics.startswith("$") and PUBLISH in rule.may and rule.effect == ALLOW:
+        raise RuleError("publishing to topics that begin with $", "subscribe and receive only")
+
+
 def read_rules(path: Path) -> tuple[Rule, ...]:
-    """The rules in a file. Raises AccessFileError with file, line and what was expected; OSError."""
+    """The rules in a file. Raises AccessFileError with file, line and what was expected; OSError.
+
+    "devices" and "administrators", as older files have them, are read as "everyone" and "tag:administrator".
+    """
     document = read_document(path, "rules")
     for name in document.fields:
         raise Record(path, 0, {}).error(f"{name!r} is not known here", "only rules")
@@ -66,10 +161,58 @@ def read_rules(path: Path) -> tuple[Rule, ...]:
 
 def write_rules(path: Path, rules: Iterable[Rule]) -> None:
     """Writes the rules, one to a line, atomically and for the owner only. OSError where the disk refuses."""
-    lines = ",\n".join("    " + json.dumps(_fields(rule), ensure_ascii=False) for rule in rules)
+    lines = ",\n".join("    " + json.dumps(rule_fields(rule), ensure_ascii=False) for rule in rules)
     listed = f"[\n{lines}\n  ]" if lines else "[]"
     make_private_folder(path.parent)
     write_private(path, f'{{\n  "rules": {listed}\n}}\n'.encode())
+
+
+def rule_fields(rule: Rule) -> dict[str, object]:
+    """A rule as it stands in JSON, without what is as by default."""
+    fields: dict[str, object] = {"who": rule.who, "may": list(rule.may)}
+    if rule.regexp:
+        fields["regexp"] = rule.regexp
+    else:
+        fields["topics"] = rule.topics
+    if rule.effect != ALLOW:
+        fields["effect"] = rule.effect
+    if set(rule.qos) != set(EVERY_QOS):
+        fields["qos"] = list(rule.qos)
+    if rule.retain != ANY_RETAIN:
+        fields["retain"] = rule.retain
+    if rule.note:
+        fields["note"] = rule.note
+    return fields
+
+
+def _rule(record: Record) -> Rule:
+    record.only(*_FIELDS)
+    who = record.text("who")
+    may = record.fields.get("may")
+    if not isinstance(may, list) or not may or not all(right in RIGHTS for right in may):
+        raise record.error("'may' is not a list of rights", f"some of {json.dumps(RIGHTS)}")
+    qos = record.fields.get("qos", list(EVERY_QOS))
+    if not isinstance(qos, list) or not all(type(level) is int for level in qos):
+        raise record.error("'qos' is not a list of QoS levels", "some of [0, 1, 2]")
+    note = record.fields.get("note", "")
+    if not isinstance(note, str):
+        raise record.error("'note' is not text", 'text, as in "note": "..."')
+    with_regexp = "regexp" in record.fields
+    rule = Rule(
+        who=_FORMER_WORDS.get(who, who),
+        may=tuple(right for right in RIGHTS if right in may),
+        topics="" if with_regexp and "topics" not in record.fields else record.text("topics"),
+        note=note,
+        effect=record.text("effect", ALLOW),
+        qos=tuple(sorted(set(qos))),
+        retain=record.text("retain", ANY_RETAIN),
+        regexp=record.text("regexp") if with_regexp else "",
+    )
+    try:
+        check_rule(rule)
+    except RuleError as error:
+        raise record.error(error.problem, error.expected) from error
+    return rule
 
 
 def covers(outer: str, inner: str) -> bool:
@@ -89,35 +232,3 @@ def covers(outer: str, inner: str) -> bool:
         if level not in ("+", inner_levels[number]):
             return False
     return len(outer_levels) == len(inner_levels)
-
-
-def _rule(record: Record) -> Rule:
-    record.only("who", "may", "topics", "note")
-    who = record.text("who")
-    if who not in AUDIENCES:
-        raise record.error(f"'who' is {who!r}", ", ".join(AUDIENCES[:-1]) + " or " + AUDIENCES[-1])
-    may = record.fields.get("may")
-    if not isinstance(may, list) or not may or not all(right in RIGHTS for right in may):
-        raise record.error("'may' is not a list of rights", f"some of {json.dumps(RIGHTS)}")
-    topics = record.text("topics")
-    try:
-        validate_topic_filter(topics)
-    except MqttError as error:
-        raise record.error(
-            f"'topics' is {topics!r}: {error.detail}", "a topic filter, such as sensor/#"
-        ) from error
-    if topics.startswith("$share/"):
-        raise record.error("'topics' is a shared subscription", "the filter alone, without $share/name/")
-    if topics.startswith("$") and PUBLISH in may:
-        raise record.error("publishing to topics that begin with $", "subscribe and receive only")
-    note = record.fields.get("note", "")
-    if not isinstance(note, str):
-        raise record.error("'note' is not text", 'text, as in "note": "..."')
-    return Rule(who, tuple(right for right in RIGHTS if right in may), topics, note)
-
-
-def _fields(rule: Rule) -> dict[str, object]:
-    fields: dict[str, object] = {"who": rule.who, "may": list(rule.may), "topics": rule.topics}
-    if rule.note:
-        fields["note"] = rule.note
-    return fields

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lockwire.broker.connection import Connection
 
 ASKED: Final = -1
+HIGHEST_QOS: Final = 2
 AT_ONCE: Final = 16
 """Filters judged between two looks at the clock."""
 
@@ -92,7 +93,7 @@ class Subscribing(Job):
                 return
             judged += 1
             request = requests[self._next]
-            code = _refusal(connection, self._session, request)
+            code = _judge(connection, self._session, request)
             if code == ASKED:
                 connection.park()
                 connection.hub.authorizer.decide_subscription(
@@ -111,7 +112,9 @@ class Subscribing(Job):
         if connection.session is not self._session:
             return
         connection.unpark()
-        self._judged(self._packet.requests[self._next], 0 if allowed else reasons.NOT_AUTHORIZED)
+        request = self._packet.requests[self._next]
+        highest = min(request.qos, connection.listener.maximum_qos)
+        self._judged(request, highest if allowed else reasons.NOT_AUTHORIZED)
         self.go_on()
 
     def step(self) -> bool:
@@ -132,17 +135,16 @@ class Subscribing(Job):
         exposure = connection.listener.exposure
         if exposure is not None:
             exposure.topic(request.topic_filter)
-        if code == 0:
+        if code <= HIGHEST_QOS:
             identifier = self._packet.subscription_identifier
             previous = self._session.subscriptions.get(request.topic_filter)
-            subscription, topic_filter = _make(connection, self._session, request, identifier)
+            subscription, topic_filter = _make(connection, self._session, request, code, identifier)
             self._made.append((subscription, previous, topic_filter))
             observer = connection.hub.observer
             if observer is not None:
                 observer.subscribed(
                     connection.identity, connection.client_id, request.topic_filter, subscription.qos
                 )
-            code = subscription.qos
             wanted = request.retain_handling == 0 or (request.retain_handling == 1 and previous is None)
             if wanted and not subscription.share:
                 self._replays.append((subscription, topic_filter))
@@ -196,8 +198,8 @@ def subscribe(connection: Connection, packet: Subscribe) -> None:
     Subscribing(connection, session, packet).go_on()
 
 
-def _refusal(connection: Connection, session: Session, request: SubscriptionRequest) -> int:
-    """The reason code a subscription is refused with; 0: it is not; ASKED: somebody else decides."""
+def _judge(connection: Connection, session: Session, request: SubscriptionRequest) -> int:
+    """The QoS that is granted, the reason code of a refusal, or ASKED: somebody else decides."""
     topic_filter = request.topic_filter
     hub = connection.hub
     try:
@@ -215,17 +217,17 @@ def _refusal(connection: Connection, session: Session, request: SubscriptionRequ
         return reasons.QUOTA_EXCEEDED
     if session.waiting > hub.queue_messages:
         return reasons.QUOTA_EXCEEDED  # the retained messages of earlier ones are still to be read
-    allowed = hub.authorizer.may_subscribe(connection.identity, connection.client_id, topic_filter)
-    if allowed == ASK:
+    highest = min(request.qos, connection.listener.maximum_qos)
+    granted = hub.authorizer.granted_qos(connection.identity, connection.client_id, topic_filter, highest)
+    if granted == ASK:
         return ASKED
-    return 0 if allowed else reasons.NOT_AUTHORIZED
+    return granted if granted >= 0 else reasons.NOT_AUTHORIZED
 
 
 def _make(
-    connection: Connection, session: Session, request: SubscriptionRequest, identifier: int
+    connection: Connection, session: Session, request: SubscriptionRequest, qos: int, identifier: int
 ) -> tuple[Subscription, str]:
     """Makes or replaces one subscription [MQTT5-3.8.4-3]; returns it and its filter."""
-    qos = min(request.qos, connection.listener.maximum_qos)
     subscription = Subscription(session, request.topic_filter, qos, identifier)
     subscription.no_local = request.no_local
     subscription.retain_as_published = request.retain_as_published
