@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from pathlib import Path
+
 import argon2
 import pytest
 
@@ -13,6 +17,7 @@ from lockwire.access.passwords import (
     hash_chosen,
     hash_generated,
     is_slow,
+    needs_rehash,
     verify,
 )
 
@@ -66,6 +71,13 @@ def test_generated_passwords_have_128_bits_and_no_characters_that_look_alike() -
         "$sha256$?$?",
         "$sha256$AAAA$AAAA$AAAA",
         "$sha256$$47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+        "$6$AAAA$AAAA",
+        "$6$AAAA",
+        "$7$101$AAAA$AAAA",
+        "$7$$AAAA$AAAA",
+        "$7$0$AAAA$AAAA",
+        "$7$2000001$AAAA$AAAA",
+        "$7$\N{SUPERSCRIPT TWO}$AAAA$AAAA",
     ],
 )
 def test_a_hash_of_an_unknown_form_is_an_error_that_does_not_show_it(stored: str) -> None:
@@ -74,3 +86,40 @@ def test_a_hash_of_an_unknown_form_is_an_error_that_does_not_show_it(stored: str
             call()
         assert "secret" not in str(caught.value)
         assert "AAAA" not in str(caught.value)
+
+
+@pytest.mark.skipif(shutil.which("mosquitto_passwd") is None, reason="mosquitto_passwd is not installed")
+@pytest.mark.parametrize(("option", "prefix"), [("sha512", "$6$"), ("sha512-pbkdf2", "$7$")])
+@pytest.mark.parametrize("password", ["correct horse", "Straße:$7$x"])
+def test_what_mosquitto_passwd_writes_is_verified(
+    tmp_path: Path, option: str, prefix: str, password: str
+) -> None:
+    file = tmp_path / "passwords"
+    file.touch(0o600)
+    subprocess.run(["mosquitto_passwd", "-H", option, "-b", file, "jo", password], check=True)
+    stored = file.read_text().strip().removeprefix("jo:")
+    assert stored.startswith(prefix)
+    check_stored(stored)
+    assert verify(stored, password.encode())
+    assert not verify(stored, password.encode() + b"x")
+    assert not verify(stored, b"")
+    assert is_slow(stored)
+
+
+@pytest.mark.skipif(shutil.which("mosquitto_passwd") is None, reason="mosquitto_passwd is not installed")
+def test_a_plain_password_file_that_mosquitto_passwd_took_over_is_verified(tmp_path: Path) -> None:
+    file = tmp_path / "passwords"
+    file.write_text("jo:correct horse\n")
+    file.chmod(0o600)
+    subprocess.run(["mosquitto_passwd", "-U", file], check=True)
+    assert verify(file.read_text().strip().removeprefix("jo:"), b"correct horse")
+
+
+def test_what_is_cheaper_to_try_out_than_our_argon2id_is_hashed_anew() -> None:
+    def argon2id(passes: int, memory: int) -> str:
+        return argon2.PasswordHasher(passes, memory, 1).hash(b"x")
+
+    cheaper = ["$6$AAAA$AAAA", "$7$101$AAAA$AAAA", argon2id(1, 1024), argon2id(1, 19_456)]
+    assert all(needs_rehash(stored) for stored in cheaper)
+    enough = [hash_chosen(b"x"), hash_generated(b"x"), argon2id(3, 16_384), argon2id(1, 38_912)]
+    assert not any(needs_rehash(stored) for stored in enough)

@@ -2,7 +2,10 @@
 
     $argon2id$v=19$m=19456,t=2,p=1$SALT$HASH   for what people choose: about 22 ms of one core each time
     $sha256$SALT$HASH                          for generated secrets of 128 bits and more
+    $7$ITERATIONS$SALT$HASH                    PBKDF2 with SHA-512, as mosquitto_passwd writes it
+    $6$SALT$HASH                               SHA-512, as mosquitto_passwd -H sha512 and Mosquitto 1 do
 
+The last two are verified and never written: `needs_rehash` says what becomes argon2id at the next login.
 A slow hash buys time against guessing. There is nothing to guess in 128 random bits, so they need none
 (docs/decisions/0003-passwords-and-scram.md).
 """
@@ -14,7 +17,9 @@ import binascii
 import hashlib
 import hmac
 import os
+import re
 import secrets
+from dataclasses import dataclass, field
 from typing import Final
 
 import argon2
@@ -31,6 +36,9 @@ LANES: Final = 1
 
 _ARGON2ID: Final = "$argon2id$"
 _SHA256: Final = "$sha256$"
+_MOSQUITTO_SHA512: Final = "$6$"
+_MOSQUITTO_PBKDF2: Final = "$7$"
+_MOST_ITERATIONS: Final = 2_000_000  # a second of one core
 _HASHER: Final = argon2.PasswordHasher(PASSES, MEMORY_KIB, LANES)
 _SALT_BYTES: Final = 16
 
@@ -52,21 +60,29 @@ def hash_generated(secret: bytes) -> str:
 
 
 def is_slow(stored: str) -> bool:
-    """Whether `verify` takes milliseconds, so that it must not run on the event loop."""
+    """Whether somebody chose the password: `verify` must not run on the event loop, guessing may succeed."""
     return not stored.startswith(_SHA256)
+
+
+def needs_rehash(stored: str) -> bool:
+    """Whether the hash of a chosen password is cheaper to try out than `hash_chosen` makes them."""
+    if stored.startswith(_SHA256):
+        return False
+    if not stored.startswith(_ARGON2ID):
+        return True
+    parameters = argon2.extract_parameters(stored)
+    return parameters.memory_cost * parameters.time_cost < MEMORY_KIB * PASSES
 
 
 def check_stored(stored: str) -> None:
     """Raises PasswordHashError where a stored hash has a form that `verify` does not know."""
-    if stored.startswith(_SHA256):
-        _split_sha256(stored)
-        return
-    try:
-        if not stored.startswith(_ARGON2ID):
-            raise PasswordHashError("the password hash begins with neither $argon2id$ nor $sha256$")
-        argon2.extract_parameters(stored)
-    except InvalidHashError as error:
-        raise PasswordHashError("the argon2id hash is damaged") from error
+    if stored.startswith(_ARGON2ID):
+        try:
+            argon2.extract_parameters(stored)
+        except InvalidHashError as error:
+            raise PasswordHashError("the argon2id hash is damaged") from error
+    else:
+        _parse(stored)
 
 
 def verify(stored: str, password: bytes) -> bool:
@@ -74,9 +90,9 @@ def verify(stored: str, password: bytes) -> bool:
 
     Raises PasswordHashError where the hash has an unknown form or there is no memory to compute one.
     """
-    if stored.startswith(_SHA256):
-        salt, digest = _split_sha256(stored)
-        return hmac.compare_digest(hashlib.sha256(salt + password).digest(), digest)
+    if not stored.startswith(_ARGON2ID):
+        parsed = _parse(stored)
+        return hmac.compare_digest(parsed.digest_of(password), parsed.digest)
     check_stored(stored)
     try:
         return _HASHER.verify(stored, password)
@@ -86,14 +102,46 @@ def verify(stored: str, password: bytes) -> bool:
         raise PasswordHashError(f"argon2id could not be computed: {error}") from error
 
 
-def _split_sha256(stored: str) -> tuple[bytes, bytes]:
-    fields = stored.removeprefix(_SHA256).split("$")
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    """A hash that is not argon2id. iterations: of PBKDF2, 0 for the others."""
+
+    prefix: str
+    salt: bytes = field(repr=False)
+    digest: bytes = field(repr=False)
+    iterations: int = 0
+
+    def digest_of(self, password: bytes) -> bytes:
+        """The digest that this password would have."""
+        if self.prefix == _SHA256:
+            return hashlib.sha256(self.salt + password).digest()
+        if self.prefix == _MOSQUITTO_SHA512:
+            return hashlib.sha512(password + self.salt).digest()
+        return hashlib.pbkdf2_hmac("sha512", password, self.salt, self.iterations)
+
+
+def _parse(stored: str) -> _Parsed:
+    for prefix, size in ((_SHA256, 32), (_MOSQUITTO_SHA512, 64)):
+        if stored.startswith(prefix):
+            return _Parsed(prefix, *_split(prefix, stored.removeprefix(prefix), size))
+    if not stored.startswith(_MOSQUITTO_PBKDF2):
+        raise PasswordHashError("the password hash begins with none of $argon2id$, $sha256$, $6$ and $7$")
+    iterations, _, rest = stored.removeprefix(_MOSQUITTO_PBKDF2).partition("$")
+    number = int(iterations) if re.fullmatch("[0-9]{1,9}", iterations) else 0
+    if not 0 < number <= _MOST_ITERATIONS:
+        raise PasswordHashError(f"the $7$ hash does not begin with 1 to {_MOST_ITERATIONS} iterations")
+    return _Parsed(_MOSQUITTO_PBKDF2, *_split(_MOSQUITTO_PBKDF2, rest, 64), number)
+
+
+def _split(prefix: str, rest: str, size: int) -> tuple[bytes, bytes]:
+    """Salt and digest of SALT$DIGEST, both in base64."""
+    fields = rest.split("$")
     try:
         salt, digest = (base64.b64decode(field, validate=True) for field in fields)
     except (ValueError, binascii.Error) as error:
-        raise PasswordHashError("the $sha256$ hash is not $sha256$SALT$HASH in base64") from error
-    if not salt or len(digest) != hashlib.sha256().digest_size:
-        raise PasswordHashError("the $sha256$ hash has the wrong length")
+        raise PasswordHashError(f"the {prefix} hash is not SALT$HASH in base64 behind it") from error
+    if not salt or len(digest) != size:
+        raise PasswordHashError(f"the {prefix} hash has the wrong length")
     return salt, digest
 
 
