@@ -19,6 +19,7 @@ struct totals totals;
 static const char usage[] =
     "load flow|connect|idle --port N [--host ADDRESS] [--pids PID,...]\n"
     "  --tls any|1.2|1.3 --ca FILE [--cert FILE --key FILE] [--username NAME --password TEXT]\n"
+    "  %u in the user name is the connection's number, counted from 0\n"
     "  --version 4|5  --keep-alive SECONDS  --seconds S\n"
     "flow: publishers to subscribers\n"
     "  --layout pair|fanout|fanin|mix|topics|scale  --publishers N --subscribers N  --qos 0|1|2  --payload BYTES\n"

@@ -43,6 +43,17 @@ static void send_packet(struct connection *c, uint8_t header, const uint8_t *bod
     connection_append(c, body, length);
 }
 
+/* The user name of a connection: %u in the option stands for the connection's number. */
+static size_t put_username(uint8_t *to, const struct connection *c)
+{
+    char name[TEXT_MAX];
+    const char *place = strstr(options.username, "%u");
+    if (!place)
+        return put_string(to, options.username);
+    snprintf(name, sizeof name, "%.*s%u%s", (int)(place - options.username), options.username, c->index, place + 2);
+    return put_string(to, name);
+}
+
 void send_connect(struct connection *c)
 {
     uint8_t body[4 * TEXT_MAX];
@@ -56,7 +67,7 @@ void send_connect(struct connection *c)
     snprintf(client_id, sizeof client_id, "load-%d-%u", (int)getpid(), c->index);
     n += put_string(body + n, client_id);
     if (options.username)
-        n += put_string(body + n, options.username);
+        n += put_username(body + n, c);
     if (options.password)
         n += put_string(body + n, options.password);
     send_packet(c, CONNECT << 4, body, n);
