@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lockwire.access.throttle import Throttle, origin_of
+from lockwire.access.throttle import Throttle, UserThrottle, origin_of
 
 
 class Clock:
@@ -105,3 +105,88 @@ def test_the_table_is_bounded_and_the_oldest_leaves(clock: Clock) -> None:
 )
 def test_failures_count_under_an_ipv4_address_or_a_64_of_ipv6(peer: str, origin: str) -> None:
     assert origin_of(peer) == origin
+
+
+# --- per user, from many addresses
+
+
+@pytest.fixture
+def users(clock: Clock) -> UserThrottle:
+    return UserThrottle(clock)
+
+
+def guess(users: UserThrottle, times: int, origin: str, username: str = "jo", first: int = 0) -> None:
+    for number in range(first, first + times):
+        users.failed(username, origin, f"{origin} {number}".encode())
+
+
+def guess_from_many(users: UserThrottle, username: str = "jo", first: int = 0) -> None:
+    for address in range(4):
+        guess(users, 5, f"203.0.113.{address}", username, first)
+
+
+def test_guesses_from_many_addresses_block_a_user_for_strangers(users: UserThrottle, clock: Clock) -> None:
+    guess_from_many(users)
+    assert users.blocked("jo", "203.0.113.0") == 60
+    assert users.blocked("jo", "192.0.2.1") == 60
+    assert users.blocked("ann", "203.0.113.0") == 0
+    assert users.blocks == 1
+    clock.now += 60
+    assert users.blocked("jo", "203.0.113.0") == 0
+    guess_from_many(users, first=10)
+    assert users.blocked("jo", "203.0.113.0") == 120
+
+
+def test_one_address_alone_never_blocks_a_user_elsewhere(users: UserThrottle, clock: Clock) -> None:
+    guess(users, 1000, "203.0.113.1")
+    assert users.blocked("jo", "192.0.2.1") == 0
+    for address in range(2, 4):
+        guess(users, 1000, f"203.0.113.{address}")
+    assert users.blocked("jo", "192.0.2.1") == 0
+
+
+def test_a_user_is_never_locked_out_of_the_places_he_has_logged_in_from(users: UserThrottle) -> None:
+    users.succeeded("jo", "192.0.2.1")
+    guess_from_many(users)
+    assert users.blocked("jo", "192.0.2.1") == 0
+    assert users.blocked("jo", "192.0.2.2") == 60
+    guess(users, 100, "192.0.2.1")
+    assert users.blocked("jo", "192.0.2.1") == 0
+
+
+def test_a_place_is_forgotten_after_thirty_days_or_sixteen_others(users: UserThrottle, clock: Clock) -> None:
+    users.succeeded("jo", "192.0.2.1")
+    clock.now += 30 * 86_400
+    guess_from_many(users)
+    assert users.blocked("jo", "192.0.2.1") == 60
+    clock.now += 60
+    for address in range(17):
+        users.succeeded("jo", f"198.51.100.{address}")
+    guess_from_many(users, first=10)
+    assert users.blocked("jo", "198.51.100.0") == 120
+    assert users.blocked("jo", "198.51.100.1") == 0
+
+
+def test_a_fleet_with_one_old_password_counts_once(users: UserThrottle) -> None:
+    for address in range(250):
+        users.failed("fleet", f"192.0.2.{address}", b"the same")
+    assert users.blocked("fleet", "198.51.100.1") == 0
+
+
+def test_guesses_spread_over_more_than_ten_minutes_do_not_block(users: UserThrottle, clock: Clock) -> None:
+    for number in range(100):
+        users.failed("jo", f"203.0.113.{number}", number.to_bytes(4, "big"))
+        clock.now += 32
+    assert users.blocked("jo", "192.0.2.1") == 0
+
+
+def test_both_tables_of_users_are_bounded(clock: Clock) -> None:
+    users = UserThrottle(clock, table=3)
+    for number in range(10):
+        guess_from_many(users, f"user {number}")
+        users.succeeded(f"friend {number}", "192.0.2.1")
+    assert len(users) == 3
+    assert users.blocked("user 0", "192.0.2.9") == 0
+    assert users.blocked("user 9", "192.0.2.9") == 60
+    guess_from_many(users, "friend 0")
+    assert users.blocked("friend 0", "192.0.2.1") == 60

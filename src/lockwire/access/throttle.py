@@ -1,4 +1,9 @@
-"""Failed logins, counted per origin, with a back-off that grows."""
+"""Failed logins, counted per address and per user, with a back-off that grows.
+
+Whoever guesses from one address is stopped by its address. Whoever guesses one user's password from many is
+stopped by the user's name, everywhere but at the addresses from which that user has logged in before: nobody
+can lock a user out of the places that he works from (docs/identities.md says what is left).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,13 @@ LIMIT: Final = 10  # different failures
 WINDOW: Final = 60.0  # seconds
 FIRST_BLOCK: Final = 60.0  # seconds, doubled each time
 LONGEST_BLOCK: Final = 960.0  # seconds
-TABLE: Final = 10_000  # origins
+TABLE: Final = 10_000  # origins, and users
+
+USER_LIMIT: Final = 20  # different failures for one user, from anywhere
+USER_WINDOW: Final = 600.0  # seconds
+USER_SHARE: Final = 5  # of them count from one address: it takes four addresses or more
+FAMILIAR: Final = 16  # addresses of a user that are remembered
+FAMILIAR_SECONDS: Final = 30 * 86_400.0
 
 
 class _Origin:
@@ -39,6 +50,8 @@ class Throttle:
         self._clock = clock
         self._table = table
         self._origins: OrderedDict[str, _Origin] = OrderedDict()
+        self.blocks = 0
+        """How often an origin was blocked."""
 
     def __len__(self) -> int:
         return len(self._origins)
@@ -72,6 +85,86 @@ class Throttle:
             found.blocked_until = now + min(FIRST_BLOCK * 2**found.strikes, LONGEST_BLOCK)
             found.strikes = min(found.strikes + 1, 10)
             found.failures = {}
+            self.blocks += 1
+
+
+class _User:
+    __slots__ = ("blocked_until", "failures", "last", "strikes")
+
+    def __init__(self) -> None:
+        self.failures: dict[bytes, tuple[str, float]] = {}
+        self.blocked_until = 0.0
+        self.strikes = 0
+        self.last = 0.0
+
+
+class UserThrottle:
+    """Twenty different failures for one user name within ten minutes block it for strangers, as above.
+
+    One address adds five of them at most, so that it takes four addresses or more: one alone is stopped by
+    `Throttle`. Addresses from which the user logged in during the last 30 days (16 of them, since the
+    broker's start) are no strangers: they are not blocked, and their failures do not count here. Names that
+    nobody has are counted like the others, which tells nobody who exists.
+
+    clock: seconds, monotonic. table: user names whose failures, and others whose addresses are remembered.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, table: int = TABLE) -> None:
+        self._clock = clock
+        self._table = table
+        self._users: OrderedDict[str, _User] = OrderedDict()
+        self._familiar: OrderedDict[str, OrderedDict[str, float]] = OrderedDict()
+        self.blocks = 0
+        """How often a user name was blocked for strangers."""
+
+    def __len__(self) -> int:
+        return len(self._users)
+
+    def blocked(self, username: str, origin: str) -> float:
+        """Seconds for which this user is still refused at this origin, 0 where he is not."""
+        found = self._users.get(username)
+        if found is None or self._is_familiar(username, origin):
+            return 0.0
+        return max(0.0, found.blocked_until - self._clock())
+
+    def failed(self, username: str, origin: str, attempt: bytes) -> None:
+        """Counts a failure. attempt: what was tried, as a keyed hash; never the secret itself."""
+        if self._is_familiar(username, origin):
+            return
+        now = self._clock()
+        found = self._users.pop(username, None)
+        if found is None or now - max(found.last, found.blocked_until) > 2 * LONGEST_BLOCK:
+            found = _User()
+        self._users[username] = found
+        if len(self._users) > self._table:
+            self._users.popitem(last=False)
+        found.last = now
+        recent = {one: seen for one, seen in found.failures.items() if seen[1] > now - USER_WINDOW}
+        found.failures = recent
+        if attempt in recent or sum(where == origin for where, _ in recent.values()) < USER_SHARE:
+            recent[attempt] = (origin, now)
+        if len(recent) >= USER_LIMIT:
+            found.blocked_until = now + min(FIRST_BLOCK * 2**found.strikes, LONGEST_BLOCK)
+            found.strikes = min(found.strikes + 1, 10)
+            found.failures = {}
+            self.blocks += 1
+
+    def succeeded(self, username: str, origin: str) -> None:
+        """Remembers that this user is at home at this origin."""
+        origins = self._familiar.pop(username, None)
+        if origins is None:
+            origins = OrderedDict()
+        self._familiar[username] = origins
+        if len(self._familiar) > self._table:
+            self._familiar.popitem(last=False)
+        origins.pop(origin, None)
+        origins[origin] = self._clock()
+        if len(origins) > FAMILIAR:
+            origins.popitem(last=False)
+
+    def _is_familiar(self, username: str, origin: str) -> bool:
+        when = self._familiar.get(username, {}).get(origin)
+        return when is not None and when > self._clock() - FAMILIAR_SECONDS
 
 
 def origin_of(peer: str) -> str:
