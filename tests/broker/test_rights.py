@@ -11,13 +11,16 @@ import pytest
 from lockwire.access.authenticator import Authenticator, Credentials, Decision, accepted
 from lockwire.access.identity import Identity
 from lockwire.access.observer import Observer
+from lockwire.access.rules import Rule
 from lockwire.broker.exposure import SAMPLES, Exposure, masked
 from lockwire.config import ListenerSettings, Settings
 from lockwire.mqtt import reasons
+from lockwire.store.memory import MemoryStore
 from tests.broker.test_commit import KEPT
 from tests.support import packets
 from tests.support.inprocess import Everything, serving
 from tests.support.packets import CONNACK, DISCONNECT
+from tests.support.stores import snapshot
 
 
 class ByList(Authenticator):
@@ -171,3 +174,20 @@ def test_samples_are_bounded() -> None:
     assert isinstance(topics, dict)
     assert topics["count"] == 10 * SAMPLES
     assert len(topics["masked"]) <= SAMPLES
+
+
+async def test_a_session_is_judged_after_a_restart_as_it_was_before() -> None:
+    rule = Rule("user:r", ("receive",), "a/#", qos=(1, 2), note="from a token")
+    reader = Identity("r", "token", common_name="r", groups=("readers",), rules=(rule,))
+    store = MemoryStore()
+    async with serving(store, authenticator=ByList(reader), authorizer=OneReader()) as served:
+        client = await served.client("reader", username="r", clean=False, values=KEPT)
+        await client.subscribe("a/#", qos=1)
+        left = snapshot(store)
+    identities = ByList(Identity("p", "password"), reader)
+    async with serving(left, authenticator=identities, authorizer=OneReader()) as served:
+        assert served.broker.registry.sessions["reader"].identity == reader
+        publisher = await served.client("publisher", username="p")
+        await publisher.publish("a/b", b"meanwhile", qos=1)
+        again = await served.client("reader", username="r", clean=False, values=KEPT)
+        await again.receive("a/b", b"meanwhile")

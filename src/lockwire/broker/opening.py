@@ -10,7 +10,9 @@ from typing import Final
 
 from lockwire.config import ListenerSettings
 from lockwire.tls.context import ServerContext
+from lockwire.tls.loading import Pair, ServerFiles
 from lockwire.tls.policy import TlsPolicy
+from lockwire.tls.psk import KeyFile, PreSharedKeys, PskLookup
 
 BACKLOG: Final = 4096
 
@@ -75,14 +77,30 @@ def _open_unix(name: str, path: Path) -> socket.socket:
     return sock
 
 
-def context_for(settings: ListenerSettings, current: ServerContext | None) -> ServerContext:
+def context_for(
+    settings: ListenerSettings, current: ServerContext | None, psk_key: PskLookup | None = None
+) -> ServerContext:
     """The TLS context of a listener: `current`, its files read again, where the policy is the same.
+
+    psk_key: the pre-shared key of an identity, for listeners that name no file of them.
 
     Raises:
         TlsPolicyError, TlsFileError: what is wrong, and in which field or file; `current` stays as it was.
     """
+    policy = policy_of(settings)
+    if current is not None and current.policy == policy and _same_sources(settings, current, psk_key):
+        current.reload()
+        return current
+    if not settings.uses_psk:
+        return ServerContext(policy, files_of(settings))
+    lookup = psk_key or _no_key if settings.psk.file is None else KeyFile(settings.psk.file)
+    return ServerContext(policy, None, PreSharedKeys(lookup, settings.psk.hint))
+
+
+def policy_of(settings: ListenerSettings) -> TlsPolicy:
+    """The TLS policy that a listener's settings amount to. Raises TlsPolicyError."""
     tls = settings.tls
-    policy = TlsPolicy(
+    return TlsPolicy(
         minimum_version=tls.minimum_version,
         maximum_version=tls.maximum_version,
         cipher_suites=tuple(tls.cipher_suites),
@@ -92,13 +110,33 @@ def context_for(settings: ListenerSettings, current: ServerContext | None) -> Se
         handshake_timeout=tls.handshake_timeout,
         client_certificates=settings.client_certificates,
         maximum_record_size=tls.maximum_record_size,
+        psk=settings.uses_psk,
+        crl_failure=tls.crl_failure,
     )
+
+
+def files_of(settings: ListenerSettings) -> ServerFiles:
+    """The files of a listener with certificates."""
+    tls = settings.tls
     assert tls.certificate is not None
     assert tls.key is not None
-    files = (tls.certificate, tls.key, tls.client_ca, tls.crl)
-    if current is None or current.policy != policy:
-        return ServerContext(policy, *files)
-    if (current.certificate, current.key, current.client_ca, current.crl) == files:
-        current.reload()
-        return current
-    return ServerContext(policy, *files)
+    alternate = None
+    if tls.alternate_certificate is not None and tls.alternate_key is not None:
+        alternate = Pair(tls.alternate_certificate, tls.alternate_key)
+    return ServerFiles(Pair(tls.certificate, tls.key), alternate, tls.client_ca, tls.crl)
+
+
+def _same_sources(settings: ListenerSettings, current: ServerContext, psk_key: PskLookup | None) -> bool:
+    """Whether a context has its keys from where these settings have them."""
+    if not settings.uses_psk:
+        return current.files == files_of(settings)
+    psk = current.psk
+    if psk is None or psk.hint != settings.psk.hint:
+        return False
+    if isinstance(psk.lookup, KeyFile):
+        return psk.lookup.path == settings.psk.file
+    return settings.psk.file is None and psk.lookup == (psk_key or _no_key)
+
+
+def _no_key(identity: str) -> bytes | None:
+    return None

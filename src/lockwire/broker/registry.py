@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from lockwire.access.authorizer import ASK, publish_bit
 from lockwire.access.identity import Identity
+from lockwire.access.keeping import attributes_of, identity_of
 from lockwire.broker.core import Job
 from lockwire.broker.hub import Hub
 from lockwire.broker.routes import Subscription
@@ -224,6 +225,8 @@ class Registry:
         session.identity = identity
         if not same_rights(previous, identity):
             self.hub.router.invalidate_all()
+            if session.durable:
+                self._stage_session(session)
 
     def has_loaded(self, session: Session) -> bool:
         """The store has given a session back; returns whether it is still wanted."""
@@ -264,6 +267,7 @@ class Registry:
             session.number, session.client_id, session.identity.name, session.identity.method
         )
         record.administrator = session.identity.administrator
+        record.attributes = attributes_of(session.identity)
         record.version = session.version
         record.listener = session.listener
         record.expiry_interval = session.expiry_interval
@@ -339,6 +343,7 @@ class Registry:
         record.client_id = session.client_id
         record.identity = session.identity.name
         record.method = session.identity.method
+        record.attributes = attributes_of(session.identity)
         operation = Operation(interface.PUT_WILL, session.number)
         operation.will = record
         self.hub.core.committer.stage(operation)
@@ -404,7 +409,7 @@ class Registry:
 
     def _restore_session(self, record: SessionRecord) -> Session:
         hub = self.hub
-        identity = Identity(record.identity, record.method, record.administrator)
+        identity = identity_of(record.identity, record.method, record.administrator, record.attributes)
         session = Session(hub, record.number, record.client_id, identity)
         session.version = record.version
         session.version_class = 5 if record.version == 5 else 4
@@ -439,7 +444,8 @@ class Registry:
         session = owner
         if session is None:
             self._number = max(self._number, record.session)
-            session = Session(hub, record.session, record.client_id, Identity(record.identity, record.method))
+            identity = identity_of(record.identity, record.method, False, record.attributes)
+            session = Session(hub, record.session, record.client_id, identity)
         due = _WillDue(self, session, record.will)
         self._wills[session.number] = due
         now = hub.wall_time()

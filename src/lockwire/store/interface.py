@@ -45,8 +45,9 @@ class StoreError(Exception):
 
 @mypyc_attr(acyclic=True)
 class SessionRecord:
-    """A session as it is kept. `ends_at` is a time of `time.time()`, 0.0 while connected or without an
-    end.
+    """A session as it is kept. `attributes`: of its identity, for `lockwire.access.keeping`.
+
+    `ends_at` is a time of `time.time()`, 0.0 while connected or without an end.
     """
 
     def __init__(self, number: int, client_id: str, identity: str, method: str) -> None:
@@ -55,6 +56,7 @@ class SessionRecord:
         self.identity = identity
         self.method = method
         self.administrator: bool = False
+        self.attributes: str = ""
         self.version: int = 4
         self.listener: str = ""
         self.expiry_interval: int = 0
@@ -103,7 +105,8 @@ class IncomingRecord:
 class WillRecord:
     """A will, and when it is due: a time of `time.time()`, 0.0 while its client is connected.
 
-    `identity` and `method` say whose it is, for sessions that do not outlive their connection themselves.
+    `identity`, `method` and `attributes` say whose it is, for sessions that do not outlive their connection
+    themselves.
     """
 
     def __init__(self, session: int, will: Will, due: float) -> None:
@@ -113,6 +116,7 @@ class WillRecord:
         self.client_id: str = ""
         self.identity: str = ""
         self.method: str = ""
+        self.attributes: str = ""
 
 
 @mypyc_attr(acyclic=True)
