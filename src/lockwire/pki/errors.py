@@ -53,3 +53,27 @@ class InvalidNameError(PkiError):
 
 class NameTakenError(PkiError):
     """A name that a certificate was issued for before."""
+
+
+class WeakKeyError(PkiError):
+    """A key that devices do not verify, or that others can break."""
+
+
+class RequestError(PkiError):
+    """A certificate that was asked for in a way in which none is issued."""
+
+
+class UnknownCertificateError(PkiError):
+    """A name or a serial number for which there is no certificate."""
+
+
+class RolloverError(PkiError):
+    """A step of a change of authorities that cannot be made now."""
+
+
+class PasswordError(PkiError):
+    """A file that is encrypted: no password was given for it, or not the right one."""
+
+
+class UnreachableError(PkiError):
+    """A server whose certificates were asked for and that did not answer, or not in TLS."""

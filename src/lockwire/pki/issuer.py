@@ -9,6 +9,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+Hash = hashes.SHA256 | hashes.SHA384 | hashes.SHA512
 SigningKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
 
@@ -36,7 +37,7 @@ class Issuer:
         return self.key_identifier.hex()
 
     @property
-    def hash_algorithm(self) -> hashes.HashAlgorithm | None:
+    def hash_algorithm(self) -> Hash | None:
         """What its signatures hash with: for builders' `sign`. None for Ed25519, which hashes itself."""
         return hash_for(self.key)
 
@@ -53,7 +54,7 @@ def key_identifier(certificate: x509.Certificate) -> bytes:
         return x509.SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest
 
 
-def hash_for(key: SigningKey) -> hashes.HashAlgorithm | None:
+def hash_for(key: SigningKey) -> Hash | None:
     """The hash that goes with a key: SHA-256, longer ones for longer curves, None for Ed25519."""
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from cryptography import x509
@@ -14,18 +16,41 @@ class Profile:
     """One kind of end-entity certificate.
 
     name: as the ledger and the commands call it.
+    purpose: who has one, for people.
     extended_key_usage: RFC 5280 section 4.2.1.12.
     days: how long one is valid, from notBefore to notAfter.
     """
 
     name: str
+    purpose: str
     extended_key_usage: tuple[x509.ObjectIdentifier, ...]
     days: int
 
+    @property
+    def is_server(self) -> bool:
+        """Whether others connect to it, so that it needs names and, with RSA, keyEncipherment."""
+        return ExtendedKeyUsageOID.SERVER_AUTH in self.extended_key_usage
+
+    @property
+    def is_client(self) -> bool:
+        """Whether it proves to a broker who it is, so that its name is nobody else's."""
+        return ExtendedKeyUsageOID.CLIENT_AUTH in self.extended_key_usage
+
 
 # 825 days is the longest that Apple's systems accept of a server, private authorities included.
-SERVER: Final = Profile("server", (ExtendedKeyUsageOID.SERVER_AUTH,), 825)
-CLIENT: Final = Profile("client", (ExtendedKeyUsageOID.CLIENT_AUTH,), 825)
+SERVER: Final = Profile("server", "a broker", (ExtendedKeyUsageOID.SERVER_AUTH,), 825)
+CLIENT: Final = Profile("client", "a device or a program", (ExtendedKeyUsageOID.CLIENT_AUTH,), 825)
+BRIDGE: Final = Profile(
+    "bridge",
+    "a broker that connects to others, and that others connect to",
+    (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH),
+    825,
+)
+OPERATOR: Final = Profile("operator", "a person", (ExtendedKeyUsageOID.CLIENT_AUTH,), 397)
+
+PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
+    {profile.name: profile for profile in (SERVER, CLIENT, BRIDGE, OPERATOR)}
+)
 
 
 def key_usage(key_encipherment: bool = False) -> x509.KeyUsage:
