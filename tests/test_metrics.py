@@ -11,6 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from lockwire.broker.counters import Counters
+from lockwire.broker.exposure import Exposure
 from lockwire.metrics import MetricsServer
 
 
@@ -19,11 +20,17 @@ def status() -> dict[str, object]:
     counters.publish_received_qos1 = 7
     counters.dropped_outbox_full = 3
     counters.bytes_sent = 12345
+    exposure = Exposure()
+    exposure.connect("arduino", "biagio", True)
+    exposure.topic("outTopic")
     return {
         "version": "1.2.3",
         "sessions": 4,
         "uptime": 1.5,
-        "listeners": [{"name": "tls", "transport": "tls", "address": "[::]:8883", "connections": 2}],
+        "listeners": [
+            {"name": "tls", "transport": "tls", "address": "[::]:8883", "connections": 2, "exposed": None},
+            {"name": "old", "transport": "tcp", "connections": 0, "exposed": exposure.report()},
+        ],
         "counters": counters.snapshot(),
         "refusals": {"handshake": 5},
     }
@@ -61,6 +68,9 @@ async def test_every_number_of_the_status_is_a_sample(port: int) -> None:
     assert samples["lockwire_loop_delay_max_ms",] == 0
     assert samples["lockwire_listener_connections", "tls", "tls"] == 2
     assert samples["lockwire_info", "1.2.3"] == 1
+    assert samples["lockwire_listener_exposed_total", "old", "passwords"] == 1
+    assert samples["lockwire_listener_exposed_total", "old", "topics"] == 1
+    assert not any(name == "lockwire_listener_exposed_total" and "tls" in rest for name, *rest in samples)
 
 
 @pytest.mark.parametrize(("path", "method", "code"), [("/", "GET", 404), ("/metrics", "POST", 405)])

@@ -116,3 +116,18 @@ def _listeners(listeners: list[Mapping[str, object]]) -> Iterator[Metric]:
             labels = [str(listener.get("name", "")), str(listener.get("transport", ""))]
             family.add_metric(labels, float(connections))
     yield family
+    yield _exposed(listeners)
+
+
+def _exposed(listeners: list[Mapping[str, object]]) -> Metric:
+    family = CounterMetricFamily(
+        "lockwire_listener_exposed",
+        "What went over a listener without TLS, readable on the way",
+        labels=["listener", "what"],
+    )
+    for listener in listeners:
+        exposed = listener.get("exposed")
+        for what, seen in exposed.items() if isinstance(exposed, Mapping) else ():
+            count = seen.get("count", 0) if isinstance(seen, Mapping) else seen
+            family.add_metric([str(listener.get("name", "")), str(what)], float(count))
+    return family
