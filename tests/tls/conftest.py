@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lockwire.tls import loading
 from lockwire.tls.context import ServerContext
 from lockwire.tls.policy import TlsPolicy
 from tests.tls.certificates import TestPki
@@ -23,8 +24,8 @@ def server_context(pki: TestPki) -> MakeContext:
     """Makes a ServerContext from TlsPolicy's fields, with the test CA for client certificates."""
 
     def make(crl: Path | None = None, client_ca: Path | None = None, **fields: Any) -> ServerContext:
-        return ServerContext(
-            TlsPolicy(**fields), pki.server_pem, pki.server_key, client_ca or pki.ca_pem, crl
-        )
+        own = loading.Pair(pki.server_pem, pki.server_key)
+        files = loading.ServerFiles(own, client_ca=client_ca or pki.ca_pem, crl=crl)
+        return ServerContext(TlsPolicy(**fields), files)
 
     return make

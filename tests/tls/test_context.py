@@ -11,8 +11,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from lockwire.tls import loading
 from lockwire.tls.context import ServerContext
 from lockwire.tls.errors import TlsFileError
+from lockwire.tls.loading import ServerFiles
 from lockwire.tls.policy import TlsPolicy, TlsPolicyError
 from lockwire.tls.session import Session
 from tests.tls.certificates import Pair, TestPki, make, make_crl
@@ -34,7 +36,8 @@ class Files:
         self.crl.write_bytes(make_crl(pki.issuing))
 
     def context(self, policy: TlsPolicy = REQUIRED) -> ServerContext:
-        return ServerContext(policy, self.certificate, self.key, self.client_ca, self.crl)
+        own = loading.Pair(self.certificate, self.key)
+        return ServerContext(policy, ServerFiles(own, client_ca=self.client_ca, crl=self.crl))
 
     def renew(self, **fields: str) -> Pair:
         above = (self.pki.issuing.certificate,)
@@ -145,7 +148,7 @@ def test_a_ca_certificate_in_the_place_of_the_crl(files: Files) -> None:
 
 def test_client_certificates_need_a_ca(files: Files) -> None:
     with pytest.raises(TlsPolicyError, match="needs client_ca"):
-        ServerContext(REQUIRED, files.certificate, files.key)
+        ServerContext(REQUIRED, ServerFiles(loading.Pair(files.certificate, files.key)))
 
 
 @BOTH

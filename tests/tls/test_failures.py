@@ -11,9 +11,10 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from lockwire.tls import alerts, failure
+from lockwire.tls import alerts, failure, loading
 from lockwire.tls.context import ServerContext
 from lockwire.tls.failure import HandshakeFailure
+from lockwire.tls.loading import ServerFiles
 from lockwire.tls.policy import TlsPolicy
 from lockwire.tls.session import Session
 from tests.tls.certificates import Pair, TestPki, make, make_crl
@@ -216,7 +217,7 @@ def test_name_not_in_our_certificate(
 @BOTH
 def test_our_certificate_has_expired(pki: TestPki, tmp_path: Path, version: ssl.TLSVersion) -> None:
     expired = make("server", pki.issuing, days=(-20, -10), chain=(pki.issuing.certificate,))
-    context = ServerContext(TlsPolicy(), *expired.write(tmp_path, "expired"))
+    context = ServerContext(TlsPolicy(), ServerFiles(loading.Pair(*expired.write(tmp_path, "expired"))))
     record = fail(context, Client(client_context(pki.root_pem, version)))
     assert (record.cause, record.alert_received) == ("client_refuses_us", 45)
     assert "expired" in record.summary()

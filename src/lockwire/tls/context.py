@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import ssl
-import tempfile
-from pathlib import Path
 from typing import Any
-
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from lockwire.tls import libssl
 from lockwire.tls.errors import TlsFileError, TlsPolicyError
+from lockwire.tls.loading import ServerFiles, key_kind, load_client_ca, load_crl, load_own, read
 from lockwire.tls.policy import DEFAULT_TLS13_SUITES, TlsPolicy
+from lockwire.tls.psk import KeyFile, PreSharedKeys
 
-__all__ = ["HandshakeRecorder", "ServerContext", "TlsFileError"]
+__all__ = ["HandshakeRecorder", "ServerContext"]
 
 _VERIFY_MODES = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
 _CERTIFICATE_MESSAGE = 11
@@ -58,9 +55,7 @@ class HandshakeRecorder:
 class ServerContext:
     """One listener's TLS: the contexts, and the buffers that its sessions share.
 
-    policy: the settings. certificate, key: PEM files; the certificate file has the chain, leaf first.
-    client_ca: PEM or DER bundle; each certificate in it is a trust anchor, an intermediate too.
-    crl: PEM or DER file with a list for every CA that issues client certificates.
+    policy: the settings. files: certificates, keys, CA and CRL; None where `psk` has the keys of clients.
     Raises TlsFileError for a file that cannot be used, TlsPolicyError for what this Python cannot set.
 
     `handshake` is the SSLContext of new connections; `established`, where there is one, takes a connection
@@ -71,14 +66,11 @@ class ServerContext:
     """
 
     def __init__(
-        self,
-        policy: TlsPolicy,
-        certificate: Path,
-        key: Path,
-        client_ca: Path | None = None,
-        crl: Path | None = None,
+        self, policy: TlsPolicy, files: ServerFiles | None, psk: PreSharedKeys | None = None
     ) -> None:
-        if policy.client_certificates != "none" and client_ca is None:
+        if policy.psk is not (psk is not None) or policy.psk is not (files is None):
+            raise TlsPolicyError("psk", "a listener has either pre-shared keys or a certificate")
+        if policy.client_certificates != "none" and (files is None or files.client_ca is None):
             raise TlsPolicyError(
                 "client_certificates",
                 f'"{policy.client_certificates}" needs client_ca: the CA that issues them',
@@ -86,10 +78,8 @@ class ServerContext:
         self.policy = policy
         self.record_size = policy.maximum_record_size
         self.minimum_version = int(policy.versions[0])
-        self.certificate = certificate
-        self.key = key
-        self.client_ca = client_ca
-        self.crl = crl
+        self.files = files
+        self.psk = psk
         self.incoming = ssl.MemoryBIO()
         self.outgoing = ssl.MemoryBIO()
         self.recorder = HandshakeRecorder()
@@ -97,30 +87,36 @@ class ServerContext:
         if policy.client_certificates != "none":
             self.established = _bare_context(policy)
         self._trusted = self._read_trusted()
-        self._own = (_read(certificate), _read(key))
+        self._own = self._read_own()
         self.handshake = self._build()
 
-    def reload(self, new_ticket_keys: bool = False) -> None:
+    def reload(self, new_ticket_keys: bool = False) -> set[str]:
         """Reads the files again and uses what changed for the handshakes that follow.
 
         A renewed certificate and key go into the live context, which keeps everybody's tickets. A changed
         client CA or CRL makes a new context: a resumption under the old one would let a certificate in that
         the new one refuses. new_ticket_keys: makes a new context in any case.
+        Gives the identities whose pre-shared key is gone or another one now.
         Raises TlsFileError; then everything old stays in use.
         """
+        if self.psk is not None:
+            return self.psk.lookup.reload() if isinstance(self.psk.lookup, KeyFile) else set()
         trusted = self._read_trusted()
-        own = (_read(self.certificate), _read(self.key))
+        own = self._read_own()
         if trusted == self._trusted and own == self._own and not new_ticket_keys:
-            return
+            return set()
         fresh = self._build()
-        if trusted == self._trusted and not new_ticket_keys and _key_kind(own[0]) == _key_kind(self._own[0]):
-            _load_own(self.handshake, self.certificate, self.key)
+        if trusted == self._trusted and not new_ticket_keys and _kinds(own) == _kinds(self._own):
+            assert self.files is not None
+            for pair in self.files.pairs():
+                load_own(self.handshake, pair)
         else:
             # A context has a place for each kind of key, so only a new one forgets the old certificate of
             # another kind.
             self.handshake = fresh
         self._trusted = trusted
         self._own = own
+        return set()
 
     def connection(self) -> Any:
         """A new TLS connection over the shared BIOs: CPython's `_ssl._SSLSocket`.
@@ -132,22 +128,46 @@ class ServerContext:
         return wrap._wrap_bio(self.incoming, self.outgoing, True)
 
     def _read_trusted(self) -> tuple[bytes, bytes]:
-        client_ca = _read(self.client_ca) if self.client_ca is not None else b""
-        return client_ca, _read(self.crl) if self.crl is not None else b""
+        files = self.files
+        if files is None:
+            return b"", b""
+        client_ca = read(files.client_ca) if files.client_ca is not None else b""
+        return client_ca, read(files.crl) if files.crl is not None else b""
+
+    def _read_own(self) -> list[tuple[bytes, bytes]]:
+        pairs = () if self.files is None else self.files.pairs()
+        return [(read(pair.certificate), read(pair.key)) for pair in pairs]
 
     def _build(self) -> ssl.SSLContext:
         context = _bare_context(self.policy)
-        _load_own(context, self.certificate, self.key)
+        files = self.files
+        if self.psk is not None:
+            self.psk.install(context)
+        if files is None:
+            return context
+        for pair in files.pairs():
+            load_own(context, pair)
+        kinds = _kinds(self._read_own())
+        if files.alternate is not None and kinds[0] == kinds[1]:
+            raise TlsFileError(
+                files.alternate.certificate,
+                f"has the same kind of key as {files.own.certificate}; an alternate is for clients "
+                "that cannot verify that kind: RSA beside ECDSA",
+            )
         context.verify_mode = _VERIFY_MODES[self.policy.client_certificates]
-        if self.policy.client_certificates != "none" and self.client_ca is not None:
+        if self.policy.client_certificates != "none" and files.client_ca is not None:
             # Not VERIFY_X509_STRICT: devices have certificates without key identifiers, made after how-tos.
             context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
-            _load_client_ca(context, self.client_ca)
-            if self.crl is not None:
-                _load_crl(context, self.crl)
+            load_client_ca(context, files.client_ca)
+            if files.crl is not None:
+                load_crl(context, files.crl)
                 context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
             _set_recorder(context, self.recorder)
         return context
+
+
+def _kinds(own: list[tuple[bytes, bytes]]) -> list[str]:
+    return [key_kind(certificate) for certificate, _ in own]
 
 
 def _bare_context(policy: TlsPolicy) -> ssl.SSLContext:
@@ -186,74 +206,3 @@ def _set_recorder(context: ssl.SSLContext, recorder: HandshakeRecorder) -> None:
     # ssl.SSLContext's setter wraps the callback in one that makes four enums a message; the C one does not.
     setter: Any = ssl.SSLContext.__mro__[1]
     setter._msg_callback.__set__(context, recorder)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise TlsFileError(path, f"cannot be read: {error.strerror}") from error
-
-
-def _load_own(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
-    try:
-        context.load_cert_chain(certificate, key, password=_refuse_password)
-    except _EncryptedKeyError:
-        raise TlsFileError(
-            key, "the key is encrypted; a broker starts unattended and needs it in clear"
-        ) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", None)
-        if reason == "KEY_VALUES_MISMATCH":
-            raise TlsFileError(key, f"is not the key of the certificate in {certificate}") from error
-        culprit, detail = certificate, "is not a PEM certificate chain"
-        if _key_kind(_read(certificate)):
-            culprit, detail = key, "is not a PEM private key"
-        if reason == "EE_KEY_TOO_SMALL":
-            culprit, detail = certificate, "its key is too small (RSA below 2048 bits)"
-        raise TlsFileError(culprit, f"{detail} ({reason or error})") from error
-
-
-class _EncryptedKeyError(Exception):
-    pass
-
-
-def _refuse_password() -> str:
-    raise _EncryptedKeyError
-
-
-def _key_kind(pem: bytes) -> str:
-    """The kind of key in the first certificate as a dotted OID, "" where there is no certificate."""
-    try:
-        return x509.load_pem_x509_certificate(pem).public_key_algorithm_oid.dotted_string
-    except ValueError:
-        return ""
-
-
-def _load_client_ca(context: ssl.SSLContext, path: Path) -> None:
-    data = _read(path)
-    try:
-        # Comments around the certificates may be in any encoding.
-        context.load_verify_locations(
-            cadata=data.decode("ascii", "backslashreplace") if b"-----BEGIN" in data else data
-        )
-    except (ssl.SSLError, ValueError) as error:
-        raise TlsFileError(path, f"has no CA certificate in PEM or DER ({error})") from error
-    if not context.cert_store_stats()["x509"]:
-        raise TlsFileError(path, "has no CA certificate in PEM or DER")
-
-
-def _load_crl(context: ssl.SSLContext, path: Path) -> None:
-    data = _read(path)
-    try:
-        with tempfile.NamedTemporaryFile(suffix=".pem") as pem:
-            if b"-----BEGIN" not in data:
-                # ssl reads CRLs in PEM only, and takes a DER file for one without any CRL.
-                data = x509.load_der_x509_crl(data).public_bytes(Encoding.PEM)
-            pem.write(data)
-            pem.flush()
-            context.load_verify_locations(cafile=pem.name)
-    except (ssl.SSLError, ValueError) as error:
-        raise TlsFileError(path, f"has no CRL in PEM or DER ({error})") from error
-    if not context.cert_store_stats()["crl"]:
-        raise TlsFileError(path, "has no CRL in PEM or DER")

@@ -9,6 +9,7 @@ from cryptography import x509
 
 from lockwire.tls import alerts, suites
 from lockwire.tls.clienthello import ClientHello
+from lockwire.tls.psk import Asked
 
 MAXIMUM_DER = 1_536
 _MAXIMUM_NAME = 200
@@ -18,6 +19,7 @@ _SUITES_SHOWN = 8
 PEER_CLOSED = "PEER_CLOSED"
 TIMED_OUT = "TIMED_OUT"
 TOO_LARGE = "HANDSHAKE_TOO_LARGE"
+NO_PSK = "NO_PSK_IDENTITY"
 
 # How far a connection came.
 NOTHING_RECEIVED = "nothing received"
@@ -71,7 +73,12 @@ _REASONS: dict[str, tuple[str, str]] = {
     "HTTPS_PROXY_REQUEST": ("http", "plain HTTP (CONNECT) on a TLS port"),
     TIMED_OUT: ("timed_out", "the handshake was not finished in time"),
     TOO_LARGE: ("too_large", "the handshake is larger than any honest one"),
+    NO_PSK: ("psk_not_shown", "the client resumed a session, which shows no pre-shared key"),
 }
+
+# What becomes of a Finished that was made with another key.
+_WRONG_KEY = ("DECRYPTION_FAILED_OR_BAD_RECORD_MAC", "DIGEST_CHECK_FAILED")
+_BAD_RECORD_MAC = 20
 
 # What the client's alert says about us.
 _CLIENT_SAYS: dict[int, tuple[str, str]] = {
@@ -120,6 +127,7 @@ class HandshakeFailure:
     stage: how far it came, one of this module's constants.
     minimum_version: the lowest version that the listener takes (0x0303).
     bytes_received: in all; first_bytes: the first 16 of them. duration: seconds since the beginning.
+    psk: whether the listener has pre-shared keys; psk_asked: the identity that the client named.
     """
 
     reason: str
@@ -135,6 +143,8 @@ class HandshakeFailure:
     bytes_received: int = 0
     first_bytes: bytes = field(default=b"")
     duration: float = 0.0
+    psk: bool = False
+    psk_asked: Asked | None = None
 
     @property
     def presented_certificate(self) -> bytes | None:
@@ -251,6 +261,10 @@ def _explain(failure: HandshakeFailure) -> tuple[str, str]:
             ("certificate_refused", failure.verify_message or f"error {failure.verify_code}"),
         )
         return cause, f"client certificate refused: {meaning}"
+    if failure.psk:
+        of_keys = _explain_psk(failure)
+        if of_keys is not None:
+            return of_keys
     if failure.alert_received in _CLIENT_SAYS:
         return _CLIENT_SAYS[failure.alert_received]
     if failure.alert_received >= 0:
@@ -266,6 +280,23 @@ def _explain(failure: HandshakeFailure) -> tuple[str, str]:
     if failure.reason == PEER_CLOSED:
         return _closed(failure.stage)
     return "other", f"handshake failed: {words}"
+
+
+def _explain_psk(failure: HandshakeFailure) -> tuple[str, str] | None:
+    """What is special about a listener with pre-shared keys; None where nothing is."""
+    asked = failure.psk_asked
+    if asked is not None:
+        shown = asked.identity[:_MAXIMUM_NAME]
+        if not asked.known:
+            return "psk_unknown", f"there is no pre-shared key for the identity {shown!r}"
+        if failure.alert_received == _BAD_RECORD_MAC or failure.reason in _WRONG_KEY:
+            return "psk_wrong_key", f"wrong pre-shared key for the identity {shown!r}"
+    if failure.reason == "NO_SHARED_CIPHER":
+        return (
+            "no_shared_cipher",
+            "no shared cipher suite: the client offers none for pre-shared keys that this listener has",
+        )
+    return None
 
 
 def _plain(first: bytes) -> tuple[str, str] | None:

@@ -1,9 +1,10 @@
 """What Python's ssl cannot set on an SSLContext, set through the libssl that it is linked to.
 
-Python 3.11 to 3.13 have no call for TLS 1.3 cipher suites and none for a list of groups. OpenSSL has both,
-and needs the `SSL_CTX *` inside Python's object. It is the first field of the C structure, which nothing
-promises: so it is used only on interpreters where that was verified, is compared with what Python says about
-the context, and what was set is read back. Where any of this fails, TlsPolicyError gives the reason.
+Python 3.11 to 3.13 have no call for TLS 1.3 cipher suites, none for a list of groups and none to turn the
+session cache off; 3.11 and 3.12 have none for pre-shared keys. OpenSSL has them all, and needs the
+`SSL_CTX *` inside Python's object. It is the first field of the C structure, which nothing promises: so it is
+used only on interpreters where that was verified, is compared with what Python says about the context, and
+what was set is read back. Where any of this fails, TlsPolicyError gives the reason.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from __future__ import annotations
 import ctypes
 import ssl
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from lockwire.tls.errors import TlsPolicyError
 
 _VERIFIED_PYTHONS = ((3, 11), (3, 12), (3, 13))
 
 # openssl/ssl.h
+_CTRL_SET_SESSION_CACHE_MODE = 44
 _CTRL_SET_GROUPS_LIST = 92
 _CTRL_GET_MIN_PROTO_VERSION = 130
 _CTRL_GET_MAX_PROTO_VERSION = 131
@@ -44,6 +48,47 @@ def set_groups(context: ssl.SSLContext, groups: tuple[str, ...]) -> None:
     names = ":".join(groups).encode()
     if library.SSL_CTX_ctrl(pointer, _CTRL_SET_GROUPS_LIST, 0, names) != 1:
         raise TlsPolicyError("groups", f"{ssl.OPENSSL_VERSION} refuses {', '.join(groups)}")
+
+
+# unsigned int (*)(SSL *, const char *identity, unsigned char *psk, unsigned int max_psk_len)
+_PSK_CALLBACK = ctypes.CFUNCTYPE(
+    ctypes.c_uint, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_uint
+)
+
+
+def disable_session_cache(context: ssl.SSLContext) -> None:
+    """Keeps no sessions to be resumed by their ID (SSL_CTX_set_session_cache_mode, SSL_SESS_CACHE_OFF).
+
+    Raises TlsPolicyError where this Python's ssl cannot be reached that way.
+    """
+    library, pointer = _reach(context, "session_tickets", "turning the session cache off")
+    library.SSL_CTX_ctrl(pointer, _CTRL_SET_SESSION_CACHE_MODE, 0, None)
+
+
+def set_psk_server_callback(context: ssl.SSLContext, key_for: Callable[[bytes], bytes], hint: str) -> None:
+    """Asks `key_for` for the key of an identity (SSL_CTX_set_psk_server_callback).
+
+    key_for: gets the identity as it came, up to a zero byte; gives 1 to 64 bytes. hint: "" for none.
+    Raises TlsPolicyError where this Python's ssl cannot be reached that way, or OpenSSL refuses the hint.
+    """
+    library, pointer = _reach(context, "psk", "a server with pre-shared keys")
+
+    def answer(_connection: int, identity: bytes | None, place: int, size: int) -> int:
+        key = key_for(identity or b"")
+        if len(key) > size:
+            return 0
+        ctypes.memmove(place, key, len(key))
+        return len(key)
+
+    callback = _PSK_CALLBACK(answer)
+    library.SSL_CTX_set_psk_server_callback.argtypes = [ctypes.c_void_p, _PSK_CALLBACK]
+    library.SSL_CTX_set_psk_server_callback.restype = None
+    library.SSL_CTX_set_psk_server_callback(pointer, callback)
+    keeper: Any = context
+    keeper.lockwire_psk_callback = callback  # OpenSSL keeps no reference of its own
+    library.SSL_CTX_use_psk_identity_hint.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+    if hint and library.SSL_CTX_use_psk_identity_hint(pointer, hint.encode()) != 1:
+        raise TlsPolicyError("psk", f"{ssl.OPENSSL_VERSION} refuses the hint {hint!r}")
 
 
 def _reach(context: ssl.SSLContext, field: str, wish: str) -> tuple[ctypes.CDLL, int]:

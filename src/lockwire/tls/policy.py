@@ -10,9 +10,10 @@ from lockwire.tls import groups as known_groups
 from lockwire.tls import suites as known_suites
 from lockwire.tls.errors import TlsPolicyError
 
-__all__ = ["CLIENT_CERTIFICATES", "DEFAULT_TLS13_SUITES", "TlsPolicy", "TlsPolicyError"]
+__all__ = ["CLIENT_CERTIFICATES", "CRL_FAILURES", "DEFAULT_TLS13_SUITES", "TlsPolicy", "TlsPolicyError"]
 
 CLIENT_CERTIFICATES = ("none", "optional", "required")
+CRL_FAILURES = ("refuse", "serve")
 
 # Forward secrecy and AEAD only (RFC 9325 section 4.2). AES-128 first: what a device's hardware has.
 DEFAULT_TLS12_SUITES = (
@@ -22,6 +23,25 @@ DEFAULT_TLS12_SUITES = (
     "ECDHE-RSA-AES256-GCM-SHA384",
     "ECDHE-ECDSA-CHACHA20-POLY1305",
     "ECDHE-RSA-CHACHA20-POLY1305",
+)
+# With forward secrecy first; then what devices have, AEAD before CBC. DHE_PSK needs parameters that nobody
+# sets, RSA_PSK a certificate.
+DEFAULT_PSK_SUITES = (
+    "ECDHE-PSK-CHACHA20-POLY1305",
+    "ECDHE-PSK-AES128-CBC-SHA256",
+    "ECDHE-PSK-AES256-CBC-SHA384",
+    "ECDHE-PSK-AES128-CBC-SHA",
+    "ECDHE-PSK-AES256-CBC-SHA",
+    "PSK-AES128-GCM-SHA256",
+    "PSK-AES256-GCM-SHA384",
+    "PSK-CHACHA20-POLY1305",
+    "PSK-AES128-CCM",
+    "PSK-AES256-CCM",
+    "PSK-AES128-CCM8",
+    "PSK-AES128-CBC-SHA256",
+    "PSK-AES256-CBC-SHA384",
+    "PSK-AES128-CBC-SHA",
+    "PSK-AES256-CBC-SHA",
 )
 # OpenSSL's own default and order.
 DEFAULT_TLS13_SUITES = (
@@ -48,6 +68,9 @@ class TlsPolicy:
     client_certificates: "none", "optional" or "required".
     maximum_record_size: bytes of plaintext in one record sent, 512 to 16,384 (RFC 8446 section 5.1); small
         devices hold one record in memory.
+    psk: whether keys are pre-shared (RFC 4279) instead of certified; then TLS 1.2 only, and no resumption.
+    security_level: OpenSSL's, 1 or 2. 2 refuses RSA and DH below 2,048 bits, 1 below 1,024.
+    crl_failure: what happens to client certificates without a valid CRL: "refuse" or "serve".
 
     Raises TlsPolicyError, with the field and what was expected.
     """
@@ -61,16 +84,22 @@ class TlsPolicy:
     handshake_timeout: float = 10.0
     client_certificates: str = "none"
     maximum_record_size: int = 16_384
+    psk: bool = False
+    security_level: int = 2
+    crl_failure: str = "refuse"
 
     def __post_init__(self) -> None:
-        low = _version("minimum_version", self.minimum_version, "1.2")
-        high = _version("maximum_version", self.maximum_version, "1.3")
+        low, high = self.versions
+        if self.psk and low > ssl.TLSVersion.TLSv1_2:
+            raise TlsPolicyError(
+                "minimum_version", "1.3 with pre-shared keys, which are safe with TLS 1.2 only; leave it out"
+            )
         if low > high:
             raise TlsPolicyError(
                 "minimum_version", f"{self.minimum_version} is above maximum_version {self.maximum_version}"
             )
         for name in self.cipher_suites:
-            _suite(name)
+            _suite(name, self.psk)
         for name in self.groups:
             _group(name)
         for protocol in self.alpn:
@@ -87,6 +116,12 @@ class TlsPolicy:
                 "client_certificates",
                 f"{self.client_certificates!r} is none of {', '.join(CLIENT_CERTIFICATES)}",
             )
+        if self.psk and self.client_certificates != "none":
+            raise TlsPolicyError("client_certificates", "none can be asked for beside pre-shared keys")
+        if self.security_level not in (1, 2):
+            raise TlsPolicyError("security_level", f"{self.security_level} is neither 1 nor 2")
+        if self.crl_failure not in CRL_FAILURES:
+            raise TlsPolicyError("crl_failure", f"{self.crl_failure!r} is none of {', '.join(CRL_FAILURES)}")
         if not 512 <= self.maximum_record_size <= 16_384:
             raise TlsPolicyError(
                 "maximum_record_size", f"{self.maximum_record_size} is not within 512 and 16384"
@@ -95,17 +130,17 @@ class TlsPolicy:
     @property
     def versions(self) -> tuple[ssl.TLSVersion, ssl.TLSVersion]:
         """The lowest and the highest version, as the ssl module names them."""
-        return (
-            _version("minimum_version", self.minimum_version, "1.2"),
-            _version("maximum_version", self.maximum_version, "1.3"),
-        )
+        low = _version("minimum_version", self.minimum_version, "1.2")
+        high = _version("maximum_version", self.maximum_version, "1.3")
+        return low, ssl.TLSVersion.TLSv1_2 if self.psk else high
 
     @property
     def cipher_string(self) -> str:
         """The suites up to TLS 1.2 in OpenSSL's form."""
         chosen = [suite.openssl for suite in self._suites() if not suite.is_tls13]
-        # The level is named because builds differ: 2 refuses RSA and DH below 2,048 bits, and SHA-1.
-        return ":".join(chosen or DEFAULT_TLS12_SUITES) + ":@SECLEVEL=2"
+        default = DEFAULT_PSK_SUITES if self.psk else DEFAULT_TLS12_SUITES
+        # The level is named because builds differ.
+        return f"{':'.join(chosen or default)}:@SECLEVEL={self.security_level}"
 
     @property
     def tls13_suites(self) -> tuple[str, ...]:
@@ -119,7 +154,7 @@ class TlsPolicy:
         return tuple(_group(name).openssl for name in self.groups)
 
     def _suites(self) -> list[known_suites.CipherSuite]:
-        return [_suite(name) for name in self.cipher_suites]
+        return [_suite(name, self.psk) for name in self.cipher_suites]
 
 
 def _version(field: str, text: str, automatic: str) -> ssl.TLSVersion:
@@ -135,7 +170,7 @@ def _version(field: str, text: str, automatic: str) -> ssl.TLSVersion:
     raise TlsPolicyError(field, f'{text!r} is not a version; use "1.2", "1.3" or "auto" (both)')
 
 
-def _suite(name: str) -> known_suites.CipherSuite:
+def _suite(name: str, psk: bool) -> known_suites.CipherSuite:
     suite = known_suites.BY_NAME.get(name) or known_suites.BY_NAME.get(name.upper())
     if suite is None:
         near = get_close_matches(name.upper(), known_suites.BY_NAME, n=3, cutoff=0.6)
@@ -145,10 +180,15 @@ def _suite(name: str) -> known_suites.CipherSuite:
         raise TlsPolicyError(
             "cipher_suites", f"{name!r} is refused: it does not encrypt, or does not authenticate"
         )
-    if suite.needs_psk:
+    if suite.needs_psk and not psk:
         raise TlsPolicyError(
             "cipher_suites",
             f"{name!r} needs a pre-shared key or an SRP password; this listener has a certificate",
+        )
+    if psk and not suite.iana.startswith(("TLS_PSK_WITH_", "TLS_ECDHE_PSK_")):
+        raise TlsPolicyError(
+            "cipher_suites",
+            f"{name!r} is not for this listener, which has pre-shared keys: TLS_PSK_... or TLS_ECDHE_PSK_...",
         )
     return suite
 

@@ -17,6 +17,7 @@ from lockwire.tls import failure as failures
 from lockwire.tls.alerts import received_in
 from lockwire.tls.clienthello import ClientHello, ClientHelloError, parse_client_hello
 from lockwire.tls.context import ServerContext
+from lockwire.tls.psk import Asked
 
 MAXIMUM_HANDSHAKE: Final = 65_536
 _RECORD: Final = 16_384
@@ -29,7 +30,7 @@ class Session:
 
     `established`: the handshake is complete. `closed`: the peer closed, or it failed: nothing more comes, and
     what is in `pending_output` is the last. `failure`: why it failed, or None. `server_name`: what SNI said,
-    once established.
+    once established. `psk_identity`: whose pre-shared key the client has shown in this very handshake.
     """
 
     def __init__(self, context: ServerContext) -> None:
@@ -37,6 +38,8 @@ class Session:
         self.closed: bool = False
         self.failure: failures.HandshakeFailure | None = None
         self.server_name: str | None = None
+        self.psk_identity: str | None = None
+        self._asked: Asked | None = None  # of PSK
         self._context: ServerContext = context
         self._incoming: Any = context.incoming
         self._outgoing: Any = context.outgoing
@@ -171,6 +174,7 @@ class Session:
         try:
             self._tls.do_handshake()
         except SSLWantReadError:
+            self._note_asked()
             if self._outgoing.pending:
                 self._answered = True
                 self._output += self._outgoing.read()
@@ -179,7 +183,10 @@ class Session:
                 self._fail_because(failures.TOO_LARGE)
             return False
         except SSLError as error:
+            self._note_asked()
             self._fail(error)
+            return False
+        if context.psk is not None and not self._prove_psk():
             return False
         self.established = True
         context.recorder.clear()
@@ -191,6 +198,26 @@ class Session:
         self._hello = None
         if context.established is not None:
             self._tls.context = context.established
+        return True
+
+    def _note_asked(self) -> None:
+        """Keeps whose pre-shared key was asked for in the step that is over: the next one is another's."""
+        psk = self._context.psk
+        if psk is not None:
+            asked = psk.take()
+            if asked is not None:
+                self._asked = asked
+
+    def _prove_psk(self) -> bool:
+        """Takes the identity whose key completed the handshake; fails where there was none, as in a resumed
+        one.
+        """
+        self._note_asked()
+        asked = self._asked
+        if asked is None or not asked.known or self._tls.session_reused:
+            self._fail_because(failures.NO_PSK)
+            return False
+        self.psk_identity = asked.identity
         return True
 
     def _client_hello(self) -> ClientHello | None:
@@ -229,6 +256,8 @@ class Session:
             bytes_received=self._received,
             first_bytes=first,
             duration=monotonic() - self._started,
+            psk=self._context.psk is not None,
+            psk_asked=self._asked,
         )
         self.closed = True
         self._hello = None

@@ -1,0 +1,136 @@
+"""Certificates, keys and revocation lists, brought from their files into an SSLContext.
+
+Each error names the file and what is wrong with it; OpenSSL's own say neither.
+"""
+
+from __future__ import annotations
+
+import ssl
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from lockwire.tls.errors import TlsFileError
+
+SMALLEST_RSA: Final = 2048
+"""Bits that an RSA key of the server has at least, whatever a policy allows to clients."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A certificate, its chain behind it in the same PEM file, and its private key."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFiles:
+    """The files of one listener's TLS.
+
+    own: what it presents. alternate: the same with another kind of key, for clients that cannot verify the
+    first. client_ca: PEM or DER bundle; each certificate in it is a trust anchor, an intermediate too.
+    crl: PEM or DER file with a list for every CA that issues client certificates.
+    """
+
+    own: Pair
+    alternate: Pair | None = None
+    client_ca: Path | None = None
+    crl: Path | None = None
+
+    def pairs(self) -> tuple[Pair, ...]:
+        """The certificates that there are, the preferred first."""
+        return (self.own,) if self.alternate is None else (self.own, self.alternate)
+
+    def paths(self) -> tuple[Path, ...]:
+        """Every file."""
+        own = [path for pair in self.pairs() for path in (pair.certificate, pair.key)]
+        return (*own, *(path for path in (self.client_ca, self.crl) if path is not None))
+
+
+def read(path: Path) -> bytes:
+    """The content of a file. Raises TlsFileError."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise TlsFileError(path, f"cannot be read: {error.strerror}") from error
+
+
+def load_own(context: ssl.SSLContext, pair: Pair) -> None:
+    """Has a context present this certificate. Raises TlsFileError."""
+    try:
+        context.load_cert_chain(pair.certificate, pair.key, password=_refuse_password)
+    except _EncryptedKeyError:
+        raise TlsFileError(
+            pair.key, "the key is encrypted; a broker starts unattended and needs it in clear"
+        ) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", None)
+        if reason == "KEY_VALUES_MISMATCH":
+            raise TlsFileError(
+                pair.key, f"is not the key of the certificate in {pair.certificate}"
+            ) from error
+        culprit, detail = pair.certificate, "is not a PEM certificate chain"
+        if key_kind(read(pair.certificate)):
+            culprit, detail = pair.key, "is not a PEM private key"
+        if reason == "EE_KEY_TOO_SMALL":
+            culprit, detail = pair.certificate, f"its key is too small (RSA below {SMALLEST_RSA} bits)"
+        raise TlsFileError(culprit, f"{detail} ({reason or error})") from error
+    public = x509.load_pem_x509_certificate(read(pair.certificate)).public_key()
+    if isinstance(public, RSAPublicKey) and public.key_size < SMALLEST_RSA:
+        raise TlsFileError(pair.certificate, f"its key is too small (RSA below {SMALLEST_RSA} bits)")
+
+
+class _EncryptedKeyError(Exception):
+    pass
+
+
+def _refuse_password() -> str:
+    raise _EncryptedKeyError
+
+
+def key_kind(pem: bytes) -> str:
+    """The kind of key in the first certificate as a dotted OID, "" where there is no certificate."""
+    try:
+        return x509.load_pem_x509_certificate(pem).public_key_algorithm_oid.dotted_string
+    except ValueError:
+        return ""
+
+
+def load_client_ca(context: ssl.SSLContext, path: Path) -> None:
+    """Has a context trust the CAs of a file for client certificates. Raises TlsFileError."""
+    data = read(path)
+    try:
+        # Comments around the certificates may be in any encoding.
+        context.load_verify_locations(
+            cadata=data.decode("ascii", "backslashreplace") if b"-----BEGIN" in data else data
+        )
+    except (ssl.SSLError, ValueError) as error:
+        raise TlsFileError(path, f"has no CA certificate in PEM or DER ({error})") from error
+    if not context.cert_store_stats()["x509"]:
+        raise TlsFileError(path, "has no CA certificate in PEM or DER")
+
+
+def load_crl(context: ssl.SSLContext, path: Path) -> None:
+    """Gives a context the revocation lists of a file; whether it asks them is another matter.
+
+    Raises TlsFileError.
+    """
+    data = read(path)
+    try:
+        with tempfile.NamedTemporaryFile(suffix=".pem") as pem:
+            if b"-----BEGIN" not in data:
+                # ssl reads CRLs in PEM only, and takes a DER file for one without any CRL.
+                data = x509.load_der_x509_crl(data).public_bytes(Encoding.PEM)
+            pem.write(data)
+            pem.flush()
+            context.load_verify_locations(cafile=pem.name)
+    except (ssl.SSLError, ValueError) as error:
+        raise TlsFileError(path, f"has no CRL in PEM or DER ({error})") from error
+    if not context.cert_store_stats()["crl"]:
+        raise TlsFileError(path, "has no CRL in PEM or DER")
