@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Final
 
 from lockwire import is_compiled
@@ -20,9 +19,9 @@ from lockwire.access.authenticator import Authenticator
 from lockwire.access.authorizer import RuleAuthorizer
 from lockwire.access.chain import ChainAuthenticator
 from lockwire.access.checker import PasswordChecker
+from lockwire.access.database import AccessDatabase
 from lockwire.access.errors import AccessError
-from lockwire.access.rules import DEFAULT_RULES, Rule, read_rules
-from lockwire.access.users import Users
+from lockwire.access.rules import DEFAULT_RULES, Rule
 from lockwire.broker.broker import Broker, ListenError
 from lockwire.collector import Collector
 from lockwire.commands import Commands
@@ -112,8 +111,7 @@ class Application:
         self._household = household
         self._load = load
         self._log = get_log()
-        # Without a data folder there are no users: a path that cannot exist stands for that.
-        users = Users(Path(os.devnull, "users.json")) if household is None else household.users
+        users = AccessDatabase(None) if household is None else household.access
         self._passwords = PasswordChecker(users)
         self._authorizer = RuleAuthorizer(self._rules(settings))
         self._broker = Broker(
@@ -216,7 +214,7 @@ class Application:
     def _rules(self, settings: Settings) -> tuple[Rule, ...]:
         """Those of the rules file; without a data folder those of a new one, and the same for anonymous."""
         if self._household is not None:
-            rules = read_rules(self._household.data.rules)
+            rules = self._household.access.policy().rules
         else:
             rules = (*DEFAULT_RULES, Rule("anonymous", ("publish", "subscribe", "receive"), "#"))
         if settings.sys.readers == "everyone":
@@ -248,6 +246,7 @@ class Application:
         """Does what an operation's effects say; the changing lock is held."""
         for effect in outcome.effects:
             if isinstance(effect, AccessChanged):
+                self._authorizer.set_rules(self._rules(self.settings))
                 self._broker.rules_changed()
             elif isinstance(effect, UserGone):
                 self._broker.end_identity(effect.name, effect.realm, effect.detail)
@@ -282,10 +281,9 @@ class Application:
 
     async def _reload(self) -> Status:
         settings = self.settings if self._load is None else await asyncio.to_thread(self._load)
-        rules = self._rules(settings)
         report: Status = {"warnings": settings.warnings()}
         if self._household is not None:
-            self._household.users.reload()
+            await asyncio.to_thread(self._household.access.reload)
             report["server_certificate"] = await self._ensure_server_certificate(settings)
         configure(settings.log)
         changed = settings.metrics != self.settings.metrics
@@ -299,6 +297,7 @@ class Application:
         if changed and self._metrics is not None:
             await self._metrics.stop()
         self._metrics = metrics
+        rules = self._rules(settings)
         if rules != self._authorizer.rules:
             self._authorizer.set_rules(rules)
             self._broker.rules_changed()

@@ -8,9 +8,13 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
+from lockwire.access.database import AccessDatabase, create_database
+from lockwire.access.errors import AccessFileError
 from lockwire.access.passwords import generate_password
-from lockwire.access.rules import DEFAULT_RULES, write_rules
-from lockwire.access.users import Users, make_user
+from lockwire.access.rules import DEFAULT_RULES
+from lockwire.access.takeover import take_over
+from lockwire.access.users import ADMINISTRATOR as ADMINISTRATOR_TAG
+from lockwire.access.users import make_user
 from lockwire.control import ControlError
 from lockwire.data import DataFolder
 from lockwire.pki import profiles
@@ -58,12 +62,18 @@ class Credentials:
 
 
 class Household:
-    """The authority, the users and the rules of one data folder."""
+    """The authority and the access database of one data folder.
 
-    def __init__(self, data: DataFolder, authority: Authority, users: Users) -> None:
+    taken_over: whether users and rules have just been brought in from an older folder's files.
+    """
+
+    def __init__(
+        self, data: DataFolder, authority: Authority, access: AccessDatabase, taken_over: bool = False
+    ) -> None:
         self.data: Final = data
         self.authority: Final = authority
-        self.users: Final = users
+        self.access: Final = access
+        self.taken_over: Final = taken_over
 
     @classmethod
     def open(cls, data: DataFolder) -> Household:
@@ -73,7 +83,13 @@ class Household:
             PkiError, AccessError: its files are damaged or missing.
             OSError: they cannot be read.
         """
-        return cls(data, Authority.open(data.ca), Users(data.users))
+        authority = Authority.open(data.ca)
+        taken_over = take_over(data.access_database, data.old_users, data.old_rules)
+        if not data.access_database.exists():
+            raise AccessFileError(
+                data.access_database, 0, "it is missing", "a backup of it; lockwire up makes a new one"
+            )
+        return cls(data, authority, AccessDatabase(data.access_database), taken_over)
 
     @classmethod
     def prepare(cls, data: DataFolder) -> tuple[Household, str | None]:
@@ -86,14 +102,15 @@ class Household:
             OSError: the disk refuses.
         """
         authority = Authority.open(data.ca) if data.initialised else Authority.create(data.ca)
-        if not data.rules.exists():
-            write_rules(data.rules, DEFAULT_RULES)
-        household = cls(data, authority, Users(data.users))
+        taken_over = take_over(data.access_database, data.old_users, data.old_rules)
+        if not data.access_database.exists():
+            create_database(data.access_database, DEFAULT_RULES)
+        household = cls(data, authority, AccessDatabase(data.access_database), taken_over)
         password = None
-        if len(household.users) == 0:
+        if len(household.access) == 0:
             password = generate_password()
-            household.users.add(
-                make_user(ADMINISTRATOR, password, generated=True, administrator=True, with_scram=True)
+            household.access.add(
+                make_user(ADMINISTRATOR, password, generated=True, tags=[ADMINISTRATOR_TAG], with_scram=True)
             )
         return household, password
 
@@ -133,9 +150,7 @@ class Household:
     def new_password(self, name: str) -> str:
         """Gives a user a generated password. Raises UserError where there is no such user, OSError."""
         password = generate_password()
-        user = self.users.get(name)
-        administrator = user is not None and user.administrator
-        self.users.replace(
-            make_user(name, password, generated=True, administrator=administrator, with_scram=True)
-        )
+        user = self.access.get(name)
+        tags = () if user is None else user.tags
+        self.access.replace(make_user(name, password, generated=True, tags=tags, with_scram=True))
         return password

@@ -13,10 +13,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from lockwire.access.authenticator import Authenticator, Credentials, Decision, Step
 from lockwire.access.chain import ChainAuthenticator
 from lockwire.access.checker import PasswordChecker
+from lockwire.access.database import AccessDatabase
 from lockwire.access.identity import ANONYMOUS_IDENTITY, Identity
 from lockwire.access.passwords import generate_password
 from lockwire.access.scram import ScramClient
-from lockwire.access.users import User, Users, make_user
+from lockwire.access.users import User, make_user
 from lockwire.mqtt import reasons
 from lockwire.pki.authority import Authority
 
@@ -36,7 +37,7 @@ class Clock:
 @pytest.fixture(scope="module")
 def accounts() -> list[User]:
     return [
-        make_user("admin", SECRET, generated=True, administrator=True, with_scram=True),
+        make_user("admin", SECRET, generated=True, tags=["administrator"], with_scram=True),
         make_user("jo", CHOSEN, generated=False),
     ]
 
@@ -53,30 +54,30 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def users(tmp_path: Path, accounts: list[User]) -> Users:
-    users = Users(tmp_path / "access" / "users.json")
+def users(tmp_path: Path, accounts: list[User]) -> AccessDatabase:
+    users = AccessDatabase(tmp_path / "access" / "access.db")
     for account in accounts:
         users.add(account)
     return users
 
 
 @pytest.fixture
-def fast_users(tmp_path: Path, accounts: list[User]) -> Users:
+def fast_users(tmp_path: Path, accounts: list[User]) -> AccessDatabase:
     """Generated passwords only, so that everything is decided at once."""
-    users = Users(tmp_path / "fast" / "users.json")
+    users = AccessDatabase(tmp_path / "fast" / "access.db")
     users.add(accounts[0])
     return users
 
 
 @pytest.fixture
-def checker(users: Users, clock: Clock) -> Iterator[PasswordChecker]:
+def checker(users: AccessDatabase, clock: Clock) -> Iterator[PasswordChecker]:
     checker = PasswordChecker(users, clock=clock)
     yield checker
     checker.close()
 
 
 @pytest.fixture
-def fast(fast_users: Users, clock: Clock) -> Iterator[PasswordChecker]:
+def fast(fast_users: AccessDatabase, clock: Clock) -> Iterator[PasswordChecker]:
     checker = PasswordChecker(fast_users, clock=clock)
     yield checker
     checker.close()
@@ -240,41 +241,43 @@ async def test_argon2_is_not_computed_on_the_event_loop_and_once_in_five_minutes
 
 
 async def test_a_remembered_password_ends_with_a_change_or_the_user(
-    checker: PasswordChecker, users: Users
+    checker: PasswordChecker, users: AccessDatabase
 ) -> None:
     chain = ChainAuthenticator(["password"], checker)
     assert (await decide(chain, login("jo", CHOSEN))).identity == JO
-    users.replace(make_user("jo", "another", generated=False, administrator=True))
+    users.replace(make_user("jo", "another", generated=False, tags=["administrator"]))
     assert (await decide(chain, login("jo", CHOSEN))).identity is None
     assert (await decide(chain, login("jo", "another"))).identity == Identity("jo", "password", True)
-    users.remove("jo")
+    users.delete("jo")
     assert (await decide(chain, login("jo", "another"))).identity is None
 
 
 async def test_a_password_changed_while_it_is_checked_is_refused(
-    checker: PasswordChecker, users: Users
+    checker: PasswordChecker, users: AccessDatabase
 ) -> None:
     future: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
     ChainAuthenticator(["password"], checker).authenticate(login("jo", CHOSEN), future.set_result)
-    users.remove("jo")
+    users.delete("jo")
     assert (await future).identity is None
 
 
-async def test_wherever_a_hash_is_slow_every_refusal_is(checker: PasswordChecker, users: Users) -> None:
+async def test_wherever_a_hash_is_slow_every_refusal_is(
+    checker: PasswordChecker, users: AccessDatabase
+) -> None:
     chain = ChainAuthenticator(["password"], checker)
     for username in ("jo", "admin", "nobody"):
         assert at_once(chain, login(username, "wrong")) is None
     while checker.pending:
         await asyncio.sleep(0.001)
     assert at_once(chain, login("admin", SECRET)) is not None
-    users.remove("jo")
+    users.delete("jo")
     for username in ("admin", "nobody"):
         decision = at_once(chain, login(username, "also wrong"))
         assert decision is not None
         assert decision.reason == reasons.BAD_USER_NAME_OR_PASSWORD
 
 
-async def test_more_checks_than_may_wait_are_answered_server_busy(users: Users) -> None:
+async def test_more_checks_than_may_wait_are_answered_server_busy(users: AccessDatabase) -> None:
     checker = PasswordChecker(users, pending=3)
     chain = ChainAuthenticator(["password"], checker)
     decisions: list[Decision] = []
@@ -341,7 +344,7 @@ def test_a_device_with_an_old_password_does_not_lock_out_its_neighbours(fast: Pa
 
 
 def test_a_repeated_wrong_password_is_looked_at_again_once_it_could_be_right(
-    fast: PasswordChecker, fast_users: Users
+    fast: PasswordChecker, fast_users: AccessDatabase
 ) -> None:
     chain = ChainAuthenticator(["password"], fast)
     refused = at_once(chain, login("admin", "tomorrow"))

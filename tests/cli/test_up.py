@@ -44,15 +44,15 @@ class TestFirstStart:
     def test_keys_and_folder_are_private(self, running: Running) -> None:
         data = running.cwd / "data"
         assert mode(data) == 0o700
-        private = [*data.rglob("*.key"), data / "access" / "users.json", data / "control.sock", data / "lock"]
+        private = [*data.rglob("*.key"), data / "access" / "access.db", data / "control.sock", data / "lock"]
         assert len(private) == 6
         assert {mode(path) for path in private} == {0o600}
 
     def test_the_password_is_stored_hashed(self, running: Running) -> None:
-        users = (running.cwd / "data" / "access" / "users.json").read_text()
-        assert running.password() not in users
-        assert "$sha256$" in users
-        assert "SCRAM-SHA-256$" in users
+        users = (running.cwd / "data" / "access" / "access.db").read_bytes()
+        assert running.password().encode() not in users
+        assert b"$sha256$" in users
+        assert b"SCRAM-SHA-256$" in users
 
     def test_the_server_certificate_has_the_hosts_names_and_addresses(self, running: Running) -> None:
         certificate = read_certificate(running.cwd / "data" / "server" / "server.pem", "")
@@ -118,12 +118,13 @@ class TestSecondStart:
     def test_says_which_file_is_damaged_and_leaves_it(self, tmp_path: Path) -> None:
         with up(tmp_path) as first:
             first.stop()
-        users = tmp_path / "data" / "access" / "users.json"
-        users.write_text('{\n  "users": [\n    {"name": 7}\n  ]\n}\n')
+        database = tmp_path / "data" / "access" / "access.db"
+        database.write_bytes(damaged := b"#" * 5000)
         done = lockwire("up", "--data", "data", cwd=tmp_path)
         assert done.returncode == 1
-        assert f"{users}:3: " in done.stderr
-        assert '"name": 7' in users.read_text()
+        assert f"{database}: the file is damaged" in done.stderr
+        assert "backup" in done.stderr
+        assert database.read_bytes() == damaged
 
 
 class TestStop:

@@ -13,11 +13,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 from lockwire.access.authenticator import Decision, accepted, refused
+from lockwire.access.database import AccessDatabase
 from lockwire.access.errors import PasswordHashError
 from lockwire.access.identity import PASSWORD, Identity
 from lockwire.access.passwords import hash_chosen, hash_generated, is_slow, verify
 from lockwire.access.throttle import Throttle, origin_of
-from lockwire.access.users import User, Users
+from lockwire.access.users import User
 from lockwire.mqtt import reasons
 
 WORKERS: Final = 2  # 19 MiB each while they work
@@ -40,7 +41,7 @@ class PasswordChecker:
 
     def __init__(
         self,
-        users: Users,
+        users: AccessDatabase,
         throttle: Throttle | None = None,
         clock: Callable[[], float] = time.monotonic,
         pending: int = PENDING,

@@ -131,7 +131,7 @@ def _print_files(household: Household, config: Path | None) -> None:
         until = f"{certificate.not_valid_after_utc:%Y-%m-%d}"
         print(f"Server certificate:  {data.server_certificate}, until {until}")
         print(f"  for                {', '.join([*_ordered(addresses), *sorted(names - addresses)])}")
-    print(f"Users and rules:     {data.users}, {data.rules}")
+    print(f"Users and rules:     {data.access_database}")
 
 
 def _ordered(addresses: Iterable[str]) -> list[str]:
