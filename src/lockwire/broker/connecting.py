@@ -108,6 +108,7 @@ class Connecting:
             username=packet.username,
             password=packet.password,
             certificate=tls.peer_certificate if tls is not None else None,
+            psk_identity=tls.psk_identity if tls is not None else None,
             version=packet.version,
             assigned=self._assigned,
         )
@@ -192,6 +193,7 @@ class Connecting:
                 peer=link.peer,
                 client_id=connection.client_id,
                 certificate=link.tls.peer_certificate if link.tls is not None else None,
+                psk_identity=link.tls.psk_identity if link.tls is not None else None,
                 version=5,
                 known=connection.identity,
             )
