@@ -13,6 +13,10 @@ def find_peer(name: str) -> str | None:
     """The path of a program, also in /usr/sbin, or of a C header; for `mqtt.js` node's, if it has MQTT.js."""
     if name == "mqtt.js":
         return shutil.which("node") if (NODE_FOLDER / "node_modules" / "mqtt").is_dir() else None
+    if name in ("initdb", "postgres"):
+        # Debian keeps them out of the PATH.
+        found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+        return str(found[-1]) if found else shutil.which(name)
     if name.endswith(".h"):
         header = Path("/usr/include", name)
         return str(header) if header.exists() else None
