@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Final
 
@@ -39,6 +40,12 @@ def certificate_key(der: bytes) -> str:
 def key_of(issuer: x509.Name, serial: int) -> str:
     """As `certificate_key`, from the parts: for entries of a ledger or of a revocation list."""
     return _key(issuer.public_bytes(), serial)
+
+
+def keys_of(issuer: x509.Name, serials: Iterable[int]) -> frozenset[str]:
+    """The keys of many certificates of one issuer."""
+    prefix = _prefix(issuer.public_bytes())
+    return frozenset(f"{prefix}:{serial:x}" for serial in serials)
 
 
 def common_name(der: bytes) -> str | None:
@@ -111,7 +118,11 @@ def is_address(text: str) -> bool:
 
 
 def _key(issuer: bytes, serial: int) -> str:
-    return f"{sha256(issuer).hexdigest()[:_ISSUER_DIGITS]}:{serial:x}"
+    return f"{_prefix(issuer)}:{serial:x}"
+
+
+def _prefix(issuer: bytes) -> str:
+    return sha256(issuer).hexdigest()[:_ISSUER_DIGITS]
 
 
 def _element(data: bytes, start: int, limit: int, tag: int) -> tuple[int, int]:
