@@ -16,6 +16,8 @@ COMMANDS = [
     (),
     ("up",),
     ("broker",),
+    ("cert",),
+    ("cert", "inspect"),
     ("device",),
     ("device", "add"),
     ("status",),
@@ -23,18 +25,20 @@ COMMANDS = [
     ("user",),
     ("user", "passwd"),
 ]
+FILES_ONLY = {("cert", "inspect"), ("cert", "convert"), ("cert", "check"), ("cert", "chain")}
+"""Commands on files and servers that have nothing to do with the data folder."""
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_help_has_an_example_and_the_data_option(tmp_path: Path, command: tuple[str, ...]) -> None:
     printed = succeeded(*command, "--help", cwd=tmp_path)
     assert re.search(rf"Example: lockwire {' '.join(command)}", printed)
-    assert "--data" in printed
-    assert "LOCKWIRE_DATA" in printed
+    assert ("--data" in printed) != (command in FILES_ONLY)
+    assert ("LOCKWIRE_DATA" in printed) != (command in FILES_ONLY)
 
 
 def test_every_command_is_in_the_list_above(tmp_path: Path) -> None:
-    for group in ((), ("device",), ("user",)):
+    for group in ((), ("cert",), ("device",), ("user",)):
         printed = succeeded(*group, "--help", cwd=tmp_path).partition("Commands")[2]
         for name in re.findall(r"^│ (\w+)  ", printed, re.MULTILINE):
             assert (*group, name) in COMMANDS

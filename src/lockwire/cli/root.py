@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from lockwire import is_compiled
-from lockwire.cli import broker, device, status, up, user
+from lockwire.cli import broker, cert, cert_files, device, status, up, user
 from lockwire.cli.options import CONTEXT, DataOption
 from lockwire.version import VERSION
+
+__all__ = ["app", "cert_files"]  # modules that add commands to a group are imported for that alone
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,6 +25,7 @@ app = typer.Typer(
 app.command(epilog="Example: lockwire up --data /var/lib/lockwire")(up.up)
 app.command(epilog="Example: lockwire broker -p 1884")(broker.broker)
 app.add_typer(device.app, name="device", epilog="Example: lockwire device add pump-7 --out kits/pump-7")
+app.add_typer(cert.app, name="cert", epilog="Example: lockwire cert inspect server.pem")
 app.command(epilog="Example: lockwire status --json")(status.status)
 app.command(epilog="Example: lockwire reload --data /var/lib/lockwire")(status.reload)
 app.add_typer(user.app, name="user", epilog="Example: lockwire user passwd admin")
