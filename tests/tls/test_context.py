@@ -107,8 +107,8 @@ BROKEN = pytest.mark.parametrize(
         (weak_certificate, "its key is too small"),
         (write("client-ca.pem", b"rubbish"), "has no CA certificate in PEM or DER"),
         (write("client-ca.pem", b"-----BEGIN CERTIFICATE-----\nrubbish"), "has no CA certificate"),
-        (write("crl.pem", b"rubbish"), "has no CRL in PEM or DER"),
-        (write("crl.pem", b""), "has no CRL in PEM or DER"),
+        (write("crl.pem", b"rubbish"), "is no revocation list, neither PEM nor DER"),
+        (write("crl.pem", b""), "This file is empty"),
     ],
 )  # fmt: skip
 
@@ -142,7 +142,7 @@ def test_a_broken_file_at_reload_leaves_the_old_in_use(
 
 def test_a_ca_certificate_in_the_place_of_the_crl(files: Files) -> None:
     shutil.copy(files.client_ca, files.crl)
-    with pytest.raises(TlsFileError, match="has no CRL"):
+    with pytest.raises(TlsFileError, match="no revocation list in this file, it holds: certificate"):
         files.context()
 
 
@@ -247,7 +247,7 @@ def test_new_ticket_keys_end_resumption(files: Files, pki: TestPki, version: ssl
     config = device(pki, version)
     first = Client(config)
     shake_hands(context, first)
-    context.reload(new_ticket_keys=True)
+    context.new_ticket_keys()
     session = shake_hands(context, Client(config, session=first.tls.session))
     assert session.established
     assert not session.resumed

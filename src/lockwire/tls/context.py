@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ssl
+import time
 from typing import Any
 
 from lockwire.tls import libssl
 from lockwire.tls.errors import TlsFileError, TlsPolicyError
-from lockwire.tls.loading import ServerFiles, key_kind, load_client_ca, load_crl, load_own, read
+from lockwire.tls.loading import ServerFiles, load_client_ca, load_crls, load_own, read
+from lockwire.tls.material import Material
 from lockwire.tls.policy import DEFAULT_TLS13_SUITES, TlsPolicy
-from lockwire.tls.psk import KeyFile, PreSharedKeys
+from lockwire.tls.psk import KeyFile, PreSharedKeys, read_keys
 
 __all__ = ["HandshakeRecorder", "ServerContext"]
 
@@ -63,6 +65,7 @@ class ServerContext:
     `incoming` and `outgoing` are the memory BIOs of all sessions of this context: each call of a session
     leaves them empty, so a connection keeps no buffers of its own. A context and its sessions therefore
     belong to one thread.
+    `problems`: what is wrong with certificates and revocation lists, on our side; see `judge`.
     """
 
     def __init__(
@@ -86,37 +89,95 @@ class ServerContext:
         self.established: ssl.SSLContext | None = None
         if policy.client_certificates != "none":
             self.established = _bare_context(policy)
-        self._trusted = self._read_trusted()
-        self._own = self._read_own()
-        self.handshake = self._build()
+        material = self._prepare(None)
+        self.handshake = material.handshake
+        self.problems: tuple[str, ...] = ()
+        self._take(material)
 
-    def reload(self, new_ticket_keys: bool = False) -> set[str]:
-        """Reads the files again and uses what changed for the handshakes that follow.
+    def prepare(self) -> Material:
+        """Reads the files again and builds what they ask for; changes nothing, and may run in any thread.
+
+        Raises TlsFileError.
+        """
+        return self._prepare(self._material)
+
+    def adopt(self, material: Material) -> set[str]:
+        """Uses what `prepare` gave for the handshakes that follow.
 
         A renewed certificate and key go into the live context, which keeps everybody's tickets. A changed
         client CA or CRL makes a new context: a resumption under the old one would let a certificate in that
-        the new one refuses. new_ticket_keys: makes a new context in any case.
+        the new one refuses.
         Gives the identities whose pre-shared key is gone or another one now.
-        Raises TlsFileError; then everything old stays in use.
+        Raises TlsFileError where a file has changed meanwhile; then everything old stays in use.
         """
-        if self.psk is not None:
-            return self.psk.lookup.reload() if isinstance(self.psk.lookup, KeyFile) else set()
-        trusted = self._read_trusted()
-        own = self._read_own()
-        if trusted == self._trusted and own == self._own and not new_ticket_keys:
+        before = self._material
+        if self.psk is not None and isinstance(self.psk.lookup, KeyFile):
+            return self.psk.lookup.replace(material.keys)
+        if material.same_as(before):
             return set()
-        fresh = self._build()
-        if trusted == self._trusted and not new_ticket_keys and _kinds(own) == _kinds(self._own):
+        if material.trusted == before.trusted and material.kinds == before.kinds:
             assert self.files is not None
             for pair in self.files.pairs():
                 load_own(self.handshake, pair)
         else:
             # A context has a place for each kind of key, so only a new one forgets the old certificate of
             # another kind.
-            self.handshake = fresh
-        self._trusted = trusted
-        self._own = own
+            self.handshake = material.handshake
+        self._take(material)
         return set()
+
+    def reload(self) -> set[str]:
+        """`prepare` and `adopt` at once. Raises TlsFileError; then everything old stays in use."""
+        return self.adopt(self.prepare())
+
+    def new_ticket_keys(self) -> None:
+        """Makes everybody's tickets worthless. Raises TlsFileError; then they stay."""
+        material = self._prepare(None)
+        self.handshake = material.handshake
+        self._take(material)
+
+    def _take(self, material: Material) -> None:
+        self._material = material
+        self._judge_at = 0.0
+        self.judge(time.time())
+
+    def judge(self, now: float) -> bool:
+        """Looks whether certificates and revocation lists are valid at `now` (Unix time).
+
+        Cheap where nothing can have changed. With crl_failure "serve" client certificates are checked with
+        the lists only while these are in order. Gives whether `problems` changed.
+        """
+        if now < self._judge_at:
+            return False
+        before = self.problems
+        material = self._material
+        found, self._judge_at = material.judge(now)
+        self.problems = tuple(problem.text for problem in found)
+        if material.lists:
+            check = self.policy.crl_failure == "refuse" or not any(problem.locks_out for problem in found)
+            flags = self.handshake.verify_flags & ~ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
+            self.handshake.verify_flags = flags | (ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF if check else 0)
+        return self.problems != before
+
+    @property
+    def denied(self) -> frozenset[str]:
+        """The certificates that the revocation lists revoke, in the terms of a deny-list."""
+        return self._material.denied
+
+    @property
+    def checks_crl(self) -> bool:
+        """Whether handshakes ask the revocation lists."""
+        return bool(self.handshake.verify_flags & ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF)
+
+    @property
+    def certificate_ends(self) -> float | None:
+        """When the first of the server's certificates ends, Unix time; None without any."""
+        return self._material.certificate_ends
+
+    @property
+    def crl_ends(self) -> float | None:
+        """When the first of the revocation lists is due to be replaced, Unix time; None without any."""
+        return self._material.crl_ends
 
     def connection(self) -> Any:
         """A new TLS connection over the shared BIOs: CPython's `_ssl._SSLSocket`.
@@ -127,47 +188,49 @@ class ServerContext:
         wrap: Any = self.handshake
         return wrap._wrap_bio(self.incoming, self.outgoing, True)
 
-    def _read_trusted(self) -> tuple[bytes, bytes]:
-        files = self.files
+    def _prepare(self, current: Material | None) -> Material:
+        """The files as they are now. The SSLContext of `current` is used again where nothing has changed."""
+        psk, files = self.psk, self.files
         if files is None:
-            return b"", b""
-        client_ca = read(files.client_ca) if files.client_ca is not None else b""
-        return client_ca, read(files.crl) if files.crl is not None else b""
+            assert psk is not None
+            keys = read_keys(psk.lookup.path) if isinstance(psk.lookup, KeyFile) else {}
+            if current is not None:
+                return Material(current.handshake, keys=keys)
+            context = _bare_context(self.policy)
+            psk.install(context)
+            return Material(context, keys=keys)
+        own = [(read(pair.certificate), read(pair.key)) for pair in files.pairs()]
+        trusted = tuple(read(path) if path is not None else b"" for path in (files.client_ca, files.crl))
+        if current is not None and (own, trusted) == (current.own, current.trusted):
+            return current
+        return self._build(files, own, trusted)
 
-    def _read_own(self) -> list[tuple[bytes, bytes]]:
-        pairs = () if self.files is None else self.files.pairs()
-        return [(read(pair.certificate), read(pair.key)) for pair in pairs]
-
-    def _build(self) -> ssl.SSLContext:
+    def _build(
+        self, files: ServerFiles, own: list[tuple[bytes, bytes]], trusted: tuple[bytes, ...]
+    ) -> Material:
         context = _bare_context(self.policy)
-        files = self.files
-        if self.psk is not None:
-            self.psk.install(context)
-        if files is None:
-            return context
         for pair in files.pairs():
             load_own(context, pair)
-        kinds = _kinds(self._read_own())
-        if files.alternate is not None and kinds[0] == kinds[1]:
+        material = Material(context, own, trusted)
+        if files.alternate is not None and material.kinds[0] == material.kinds[1]:
             raise TlsFileError(
                 files.alternate.certificate,
                 f"has the same kind of key as {files.own.certificate}; an alternate is for clients "
                 "that cannot verify that kind: RSA beside ECDSA",
             )
         context.verify_mode = _VERIFY_MODES[self.policy.client_certificates]
-        if self.policy.client_certificates != "none" and files.client_ca is not None:
-            # Not VERIFY_X509_STRICT: devices have certificates without key identifiers, made after how-tos.
-            context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
-            load_client_ca(context, files.client_ca)
-            if files.crl is not None:
-                load_crl(context, files.crl)
-                context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
-            _set_recorder(context, self.recorder)
-        return context
-
-
-def _kinds(own: list[tuple[bytes, bytes]]) -> list[str]:
-    return [key_kind(certificate) for certificate, _ in own]
+        if self.policy.client_certificates == "none" or files.client_ca is None:
+            return material
+        # Not VERIFY_X509_STRICT: devices have certificates without key identifiers, made after how-tos.
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+        _set_recorder(context, self.recorder)
+        cas = load_client_ca(context, trusted[0], files.client_ca)
+        lists = load_crls(context, files.crl) if files.crl is not None else ()
+        if lists:
+            context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
+        material = Material(context, own, trusted, cas, lists)
+        _ = material.denied  # long lists take their time here, where no loop may be waiting
+        return material
 
 
 def _bare_context(policy: TlsPolicy) -> ssl.SSLContext:

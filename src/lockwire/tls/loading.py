@@ -13,8 +13,9 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import Encoding
 
+from lockwire.pki.crl import RevocationList, read_crls, to_pem
+from lockwire.pki.errors import PkiError
 from lockwire.tls.errors import TlsFileError
 
 SMALLEST_RSA: Final = 2048
@@ -102,9 +103,8 @@ def key_kind(pem: bytes) -> str:
         return ""
 
 
-def load_client_ca(context: ssl.SSLContext, path: Path) -> None:
-    """Has a context trust the CAs of a file for client certificates. Raises TlsFileError."""
-    data = read(path)
+def load_client_ca(context: ssl.SSLContext, data: bytes, path: Path) -> tuple[x509.Certificate, ...]:
+    """Has a context trust the CAs of a file for client certificates; gives them. Raises TlsFileError."""
     try:
         # Comments around the certificates may be in any encoding.
         context.load_verify_locations(
@@ -112,25 +112,27 @@ def load_client_ca(context: ssl.SSLContext, path: Path) -> None:
         )
     except (ssl.SSLError, ValueError) as error:
         raise TlsFileError(path, f"has no CA certificate in PEM or DER ({error})") from error
-    if not context.cert_store_stats()["x509"]:
+    found = context.get_ca_certs(binary_form=True)
+    if not found:
         raise TlsFileError(path, "has no CA certificate in PEM or DER")
+    return tuple(x509.load_der_x509_certificate(der) for der in found)
 
 
-def load_crl(context: ssl.SSLContext, path: Path) -> None:
+def load_crls(context: ssl.SSLContext, path: Path) -> tuple[RevocationList, ...]:
     """Gives a context the revocation lists of a file; whether it asks them is another matter.
 
     Raises TlsFileError.
     """
-    data = read(path)
     try:
+        lists = read_crls(path)
+        # ssl reads lists from PEM files only, and would trust certificates that stand between them.
         with tempfile.NamedTemporaryFile(suffix=".pem") as pem:
-            if b"-----BEGIN" not in data:
-                # ssl reads CRLs in PEM only, and takes a DER file for one without any CRL.
-                data = x509.load_der_x509_crl(data).public_bytes(Encoding.PEM)
-            pem.write(data)
+            pem.write(to_pem(lists))
             pem.flush()
             context.load_verify_locations(cafile=pem.name)
-    except (ssl.SSLError, ValueError) as error:
-        raise TlsFileError(path, f"has no CRL in PEM or DER ({error})") from error
-    if not context.cert_store_stats()["crl"]:
-        raise TlsFileError(path, "has no CRL in PEM or DER")
+    except PkiError as error:
+        where = f"line {error.line}: " if error.line else ""
+        raise TlsFileError(path, f"{where}{error.problem}. {error.remedy}") from error
+    except ssl.SSLError as error:
+        raise TlsFileError(path, f"OpenSSL cannot read its revocation lists ({error.reason})") from error
+    return lists

@@ -108,13 +108,10 @@ class KeyFile:
     def __call__(self, identity: str) -> bytes | None:
         return self.keys.get(identity)
 
-    def reload(self) -> set[str]:
-        """Reads the file again; gives the identities whose key is gone or another one now.
-
-        Raises TlsFileError; then the old keys stay.
-        """
-        before, self.keys = self.keys, read_keys(self.path)
-        return {identity for identity, key in before.items() if self.keys.get(identity) != key}
+    def replace(self, keys: dict[str, bytes]) -> set[str]:
+        """Takes other keys; gives the identities whose key is gone or another one now."""
+        before, self.keys = self.keys, keys
+        return {identity for identity, key in before.items() if keys.get(identity) != key}
 
 
 def read_keys(path: Path) -> dict[str, bytes]:
