@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -31,6 +32,13 @@ class Record:
             raise self.error(f"{field!r} is {_shown(value)}", f'text, as in "{field}": "..."')
         return value
 
+    def texts(self, field: str) -> tuple[str, ...]:
+        """A field that is a list of texts, empty where it is absent; raises AccessFileError."""
+        value = self.fields.get(field, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise self.error(f"{field!r} is {_shown(value)}", f'a list of texts, as in "{field}": ["..."]')
+        return tuple(map(str, value))
+
     def flag(self, field: str) -> bool:
         """A field that is true or false, false where it is absent; raises AccessFileError."""
         value = self.fields.get(field, False)
@@ -53,10 +61,21 @@ class Document:
     fields: dict[str, object]
 
 
+def document_text(key: str, records: Iterable[Mapping[str, object]]) -> str:
+    """`{"key": [record, ...]}` as `parse_document` reads it, a record to a line."""
+    lines = ",\n".join("    " + json.dumps(record, ensure_ascii=False) for record in records)
+    listed = f"[\n{lines}\n  ]" if lines else "[]"
+    return f'{{\n  "{key}": {listed}\n}}\n'
+
+
 def read_document(path: Path, key: str) -> Document:
     """Reads `{"key": [record, ...], other fields}`. Raises AccessFileError, OSError."""
     with path.open("rb") as file:
-        data = file.read(MAXIMUM_FILE + 1)
+        return parse_document(path, file.read(MAXIMUM_FILE + 1), key)
+
+
+def parse_document(path: Path, data: bytes, key: str) -> Document:
+    """As `read_document`, of what was read from `path` already. Raises AccessFileError."""
     if len(data) > MAXIMUM_FILE:
         raise AccessFileError(path, 0, "the file is too large", f"at most {MAXIMUM_FILE} bytes")
     try:

@@ -6,8 +6,8 @@
       {"who": "user:jo", "may": ["publish"], "topics": "valve/+/set", "effect": "deny"}
     ]}
 
-The order of evaluation is in docs/permissions.md. Topics are topic filters (MQTT 5 section 4.7): a wildcard at
-the beginning never covers topics that begin with `$` (section 4.7.2), and nobody publishes to those.
+The order of evaluation is in docs/permissions.md. Topics are topic filters (MQTT 5 section 4.7): a wildcard
+at the beginning never covers topics that begin with `$` (section 4.7.2), and nobody publishes to those.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from lockwire.access.errors import RuleError
-from lockwire.access.records import Record, read_document
+from lockwire.access.records import Record, document_text, parse_document
 from lockwire.mqtt.errors import MqttError
 from lockwire.mqtt.topics import validate_topic_filter
 from lockwire.pki.files import make_private_folder, write_private
@@ -153,7 +153,12 @@ def read_rules(path: Path) -> tuple[Rule, ...]:
 
     "devices" and "administrators", as older files have them, are read as "everyone" and "tag:administrator".
     """
-    document = read_document(path, "rules")
+    return parse_rules(path, path.read_bytes())
+
+
+def parse_rules(path: Path, data: bytes) -> tuple[Rule, ...]:
+    """As `read_rules`, of what was read from `path` already. Raises AccessFileError."""
+    document = parse_document(path, data, "rules")
     for name in document.fields:
         raise Record(path, 0, {}).error(f"{name!r} is not known here", "only rules")
     return tuple(_rule(record) for record in document.records)
@@ -161,10 +166,13 @@ def read_rules(path: Path) -> tuple[Rule, ...]:
 
 def write_rules(path: Path, rules: Iterable[Rule]) -> None:
     """Writes the rules, one to a line, atomically and for the owner only. OSError where the disk refuses."""
-    lines = ",\n".join("    " + json.dumps(rule_fields(rule), ensure_ascii=False) for rule in rules)
-    listed = f"[\n{lines}\n  ]" if lines else "[]"
     make_private_folder(path.parent)
-    write_private(path, f'{{\n  "rules": {listed}\n}}\n'.encode())
+    write_private(path, rules_text(rules).encode())
+
+
+def rules_text(rules: Iterable[Rule]) -> str:
+    """What `write_rules` writes."""
+    return document_text("rules", map(rule_fields, rules))
 
 
 def rule_fields(rule: Rule) -> dict[str, object]:
