@@ -11,7 +11,7 @@ from cryptography import x509
 
 from lockwire.pki.authority import Authority
 from lockwire.pki.errors import MalformedFileError
-from lockwire.pki.ledger import Entry, Ledger, Revocation
+from lockwire.pki.ledger import Entry, Ledger, NewEntry, Revocation
 
 NOW = datetime.datetime(2026, 11, 21, 8, 30, tzinfo=datetime.UTC)
 
@@ -108,6 +108,6 @@ def test_a_crash_within_a_batch_costs_the_lines_that_are_not_whole(authority: Au
     ledger = Ledger(path)
     assert ledger.named("pump-0")
     assert not ledger.named("pump-1")
-    ledger.record_all([("client", entries[2].certificate)], NOW)
+    ledger.record_all([NewEntry("client", entries[2].certificate)], NOW)
     assert Ledger(path).certificate(entries[2].certificate.serial_number) == entries[2].certificate
     assert ledger.certificate(entries[2].certificate.serial_number) == entries[2].certificate

@@ -1,55 +1,48 @@
 """The certificate authority in a folder: a root that devices install, an intermediate that issues.
 
-ca/ca.pem            the root alone: what devices install. An intermediate may be replaced, the root stays
-ca/root.pem, .key    the trust anchor; once the intermediate is made, the key may be kept elsewhere
-ca/intermediate.pem, .key    signs every certificate; sent along in every chain
-ca/clients.pem       root and intermediate: what the broker checks client certificates with, so that a device
-                     that sends its own certificate without the intermediate gets in as well
+ca/ca.pem            what devices install: the root alone, and during a rollover the other root behind it
+ca/ca-rsa.pem        the same for devices that verify RSA only, where there is an RSA chain
+ca/clients.pem       every root and intermediate: what the broker checks client certificates with, so that a
+                     device that sends its own certificate without the intermediate gets in as well
 ca/issued.jsonl      the ledger
+ca/points.json       the URLs of revocation lists and OCSP that are written into certificates
+ca/root.pem, ...     the branches: see `branches`
 """
 
 from __future__ import annotations
 
 import datetime
 import ipaddress
-import secrets
-import shutil
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.asymmetric import rsa
 
-from lockwire.pki import profiles
-from lockwire.pki.certificate import is_address
-from lockwire.pki.errors import (
-    AuthorityExistsError,
-    ExpiredError,
-    InvalidNameError,
-    MismatchError,
-    NameTakenError,
-)
-from lockwire.pki.files import make_private_folder, sync_folder, write_private, write_public
-from lockwire.pki.issuer import Issuer
-from lockwire.pki.ledger import Entry, Ledger, Revocation
-from lockwire.pki.names import MAXIMUM_CHARACTERS, check_name
-from lockwire.pki.pem import private_key_pem, read_certificate, read_private_key
+from lockwire.pki import branches, profiles
+from lockwire.pki.alternatives import alternative_values, alternatives_of, with_addresses_as_names
+from lockwire.pki.branches import Branch, read_branch
+from lockwire.pki.certificate import common_name_of, is_address
+from lockwire.pki.certificates import end_entity_certificate, pem, random_serial
+from lockwire.pki.changes import Changes, complete
+from lockwire.pki.errors import InvalidNameError, MismatchError, NameTakenError, RequestError
+from lockwire.pki.founding import CLIENT_CA, DEVICE_CA, LEDGER, RSA_DEVICE_CA, NewAuthority, found
+from lockwire.pki.issuer import Issuer, SigningKey, is_issued_by
+from lockwire.pki.keys import KeyKind, PublicKey, check_public_key, generate_key, key_pem, leaf_kind
+from lockwire.pki.ledger import Entry, Ledger, NewEntry, Revocation
+from lockwire.pki.names import MAXIMUM_CHARACTERS
+from lockwire.pki.pem import read_certificate
+from lockwire.pki.points import RevocationPoints
 from lockwire.pki.profiles import Profile
+from lockwire.pki.requests import Request, make_request, subject_of
 
-ROOT_DAYS: Final = 20 * 365 + 5
-INTERMEDIATE_DAYS: Final = 10 * 365 + 2
-BACKDATED: Final = datetime.timedelta(days=1)
-"""How far notBefore lies in the past: a clock set to local time is up to 14 hours behind UTC."""
-
-_RESTORE: Final = (
-    "Restore the folder from a backup; a new authority would lock out every device that has the old one."
-)
+THE_SERVER: Final = ""
+"""The owner of a server's names, in the place of a client's common name, which is never empty."""
+_OTHERS: Final = (branches.NEXT, branches.PREVIOUS, branches.RSA)
+_COPY: Final = "Copy root.pem over it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,203 +50,308 @@ class Issued:
     """A new certificate with its key.
 
     certificate: the leaf.
-    chain: PEM, the leaf and then the intermediate, as a server or a device presents it.
-    key: PEM, PKCS#8, not encrypted: for a 0600 file.
+    chain: PEM, the leaf and then what stands between it and the root, as a server or a device presents it.
+    key: PEM, PKCS#8, not encrypted: for a 0600 file. Empty where the device keeps its own.
     """
 
     certificate: x509.Certificate
     chain: bytes
-    key: bytes
+    key: bytes = field(repr=False)
 
 
 class Authority:
     """An opened authority: for one process, the one that owns the data folder, and any of its threads."""
 
     def __init__(
-        self,
-        folder: Path,
-        root: x509.Certificate,
-        intermediate: x509.Certificate,
-        key: ec.EllipticCurvePrivateKey,
-        ledger: Ledger,
+        self, folder: Path, found_branches: Mapping[str, Branch], ledger: Ledger, points: RevocationPoints
     ) -> None:
         self.folder = folder
-        self.root = root
-        self.intermediate = intermediate
         self.ledger = ledger
-        self._key = key
+        self.points = points
+        self._branches = found_branches
         self._issuing = threading.RLock()
+
+    # -- what it has
 
     @property
     def device_ca(self) -> Path:
-        """The file that devices install: the root alone."""
-        return self.folder / "ca.pem"
+        """The file that devices install."""
+        return self.folder / DEVICE_CA
+
+    @property
+    def rsa_device_ca(self) -> Path:
+        """The file that devices install which verify RSA only; there where there is an RSA chain."""
+        return self.folder / RSA_DEVICE_CA
 
     @property
     def client_ca(self) -> Path:
-        """The file that the broker verifies client certificates with: root and intermediate."""
-        return self.folder / "clients.pem"
+        """The file that the broker verifies client certificates with: every root and intermediate."""
+        return self.folder / CLIENT_CA
+
+    @property
+    def branches(self) -> Mapping[str, Branch]:
+        """Its branches by their files' prefix: `branches.PRIMARY`, and what else there is now."""
+        return self._branches
+
+    @property
+    def primary(self) -> Branch:
+        """The root that devices install, and what issues where nothing else is asked for."""
+        return self._branches[branches.PRIMARY]
+
+    @property
+    def root(self) -> x509.Certificate:
+        return self.primary.root
+
+    @property
+    def intermediate(self) -> x509.Certificate:
+        """The certificate that issues: the intermediate, or the root where that allows none."""
+        return self.primary.issuer.certificate
 
     @property
     def issuers(self) -> tuple[Issuer, ...]:
         """Every CA certificate whose key is at hand, the one that issues now first.
 
-        Each signs a revocation list and OCSP answers of its own; others appear with an alternate chain and
+        Each signs a revocation list and OCSP answers of its own; others appear with an RSA chain and
         during a rollover, so ask each time.
         """
-        return (Issuer(self.intermediate, self._key, (self.intermediate,)),)
+        return tuple(branch.issuer for branch in self._branches.values())
 
     def issuer_of(self, record: Entry | Revocation) -> Issuer | None:
-        """The issuer of a certificate in the ledger, None where it is gone.
+        """The issuer of a certificate in the ledger, None where it is gone."""
+        if record.authority:
+            return next((one for one in self.issuers if one.identifier == record.authority), None)
+        entry = record if isinstance(record, Entry) else self.ledger.by_serial(int(record.serial, 16))
+        name = entry.issuer if entry is not None else ""
+        return next((one for one in self.issuers if one.common_name == name), None)
 
-        An entry of an earlier version names none: then there was only one.
-        """
-        if not record.authority:
-            return self.issuers[0]
-        return next((one for one in self.issuers if one.identifier == record.authority), None)
+    # -- making and opening
 
     @classmethod
-    def create(cls, folder: Path, now: datetime.datetime | None = None) -> Authority:
+    def create(
+        cls,
+        folder: Path,
+        now: datetime.datetime | None = None,
+        wanted: NewAuthority | None = None,
+        by: str = "",
+    ) -> Authority:
         """Makes a new authority in `folder`, which must not exist or be empty.
 
         It is built beside its place and renamed into it, so that there is a whole authority or none.
         Raises AuthorityExistsError; OSError where the disk refuses.
         """
         now = now or datetime.datetime.now(datetime.UTC)
-        if folder.exists() and any(folder.iterdir()):
-            raise AuthorityExistsError(
-                "There are files of an authority here already",
-                "Use it as it is, or give another data folder.",
-                folder,
-            )
-        make_private_folder(folder.parent)
-        building = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}")
-        make_private_folder(building)
-        try:
-            authority = cls._build(building, now)
-            building.replace(folder)
-        except BaseException:
-            shutil.rmtree(building, ignore_errors=True)
-            raise
-        sync_folder(folder.parent)
-        authority.folder = folder
-        authority.ledger.path = folder / "issued.jsonl"
-        return authority
-
-    @classmethod
-    def _build(cls, folder: Path, now: datetime.datetime) -> Authority:
-        tag = secrets.token_hex(3).upper()
-        root_key = ec.generate_private_key(ec.SECP256R1())
-        root = _authority_certificate(f"Lockwire root {tag}", root_key, None, root_key, ROOT_DAYS, now)
-        key = ec.generate_private_key(ec.SECP256R1())
-        intermediate = _authority_certificate(
-            f"Lockwire intermediate {tag}", key, root, root_key, INTERMEDIATE_DAYS, now
-        )
-        write_private(folder / "root.key", private_key_pem(root_key))
-        write_private(folder / "intermediate.key", private_key_pem(key))
-        write_public(folder / "root.pem", _pem(root))
-        write_public(folder / "intermediate.pem", _pem(intermediate))
-        write_public(folder / "ca.pem", _pem(root))
-        write_public(folder / "clients.pem", _pem(root) + _pem(intermediate))
-        ledger = Ledger(folder / "issued.jsonl")
-        ledger.record("root", root, now)
-        ledger.record("intermediate", intermediate, now)
-        return cls(folder, root, intermediate, key, ledger)
+        found(folder, wanted or NewAuthority(), now, by)
+        return cls.open(folder, now)
 
     @classmethod
     def open(cls, folder: Path, now: datetime.datetime | None = None) -> Authority:
         """Opens the authority in `folder` and checks that its files are there and belong together.
 
-        The root's key may be elsewhere. Raises MissingFileError, MalformedFileError, UnsafeKeyError,
-        MismatchError or ExpiredError, each with the file and what to do.
+        A change that a crash interrupted is completed first. The roots' keys may be elsewhere. Raises
+        MissingFileError, MalformedFileError, UnsafeKeyError, MismatchError or ExpiredError, each with the
+        file and what to do; OSError.
         """
         now = now or datetime.datetime.now(datetime.UTC)
-        root = read_certificate(folder / "root.pem", _RESTORE)
-        intermediate = read_certificate(folder / "intermediate.pem", _RESTORE)
-        key = read_private_key(folder / "intermediate.key", _RESTORE)
-        _check_issued_by(intermediate, root, folder)
-        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != intermediate.public_key():
-            raise MismatchError(
-                "This key does not belong to intermediate.pem", _RESTORE, folder / "intermediate.key"
-            )
-        for name, certificate in (("root.pem", root), ("intermediate.pem", intermediate)):
-            _check_valid(folder / name, certificate, now)
-        for name in ("ca.pem", "clients.pem"):
-            if root != read_certificate(folder / name, "Copy root.pem over it."):
-                raise MismatchError(
-                    "The first certificate is not the one in root.pem", _RESTORE, folder / name
-                )
-        return cls(folder, root, intermediate, key, Ledger(folder / "issued.jsonl"))
+        if folder.is_dir():
+            complete(folder)
+        found_branches = _read_branches(folder, now)
+        return cls(folder, found_branches, Ledger(folder / LEDGER), RevocationPoints.read(folder))
+
+    def adopt(self, changes: Changes, now: datetime.datetime) -> None:
+        """Makes a change of the authority's files, and goes on with what is there then.
+
+        Raises as `open`; OSError. A failure leaves everything as it was.
+        """
+        with self._issuing:
+            changes.commit()
+            self._branches = _read_branches(self.folder, now)
+
+    def publish_at(self, points: RevocationPoints) -> None:
+        """Writes these URLs into certificates from now on, also after the next start. Raises OSError."""
+        if points != self.points:
+            points.write(self.folder)
+            self.points = points
+
+    # -- issuing
 
     def issue_server(
-        self, names: Sequence[str], addresses: Sequence[str], now: datetime.datetime | None = None
+        self,
+        names: Sequence[str],
+        addresses: Sequence[str],
+        now: datetime.datetime | None = None,
+        branch: str | None = None,
     ) -> Issued:
         """Issues a certificate for a server.
 
         names: DNS names. addresses: IP addresses; the first that is not a loopback address becomes the common
         name, else the first name that is not localhost. Each address stands in the alternative name as an IP
         address and as a DNS name too: mbed TLS 2.28 and BearSSL compare only DNS names and the common name.
-        Raises InvalidNameError where there is nothing to certify; OSError where the ledger cannot be written.
+        branch: as `issue`. Raises InvalidNameError where there is nothing to certify; OSError.
         """
         if not names and not addresses:
             raise InvalidNameError("A server's certificate needs a name or an address", "Give at least one.")
         parsed = [ipaddress.ip_address(address) for address in dict.fromkeys(addresses)]
-        dns_names = dict.fromkeys([*names, *(str(address) for address in parsed)])
-        alternative: list[x509.GeneralName] = [x509.DNSName(name) for name in dns_names]
-        alternative.extend(x509.IPAddress(address) for address in parsed)
+        alternative = with_addresses_as_names(
+            [*(x509.DNSName(name) for name in names), *(x509.IPAddress(address) for address in parsed)]
+        )
         subject = server_common_name(names, [str(address) for address in parsed])
-        with self._issuing:
-            return self._issue(profiles.SERVER, subject, alternative, now)
+        request = Request(subject, profiles.SERVER, alternative)
+        return self.issue([request], branch=branch, now=now, by="lockwire")[0]
 
-    def issue_client(self, name: str, replace: bool = False, now: datetime.datetime | None = None) -> Issued:
+    def issue_client(
+        self, name: str, replace: bool = False, now: datetime.datetime | None = None, by: str = ""
+    ) -> Issued:
         """Issues a certificate for a device called `name`, which is its common name and MQTT user name.
 
         replace: the name may have a certificate already; the new one stands beside it.
         Raises InvalidNameError, NameTakenError; OSError where the ledger cannot be written.
         """
-        check_name(name)
-        with self._issuing:
-            earlier = self.ledger.latest(profiles.CLIENT.name, name)
-            if earlier is not None and not replace:
-                raise NameTakenError(
-                    f"{name!r} got a certificate on {earlier.time:%Y-%m-%d} (serial {earlier.serial})",
-                    "Use the files written then, choose another name, or issue another one (--replace).",
-                    self.ledger.path,
-                )
-            return self._issue(profiles.CLIENT, name, [], now)
+        return self.issue([make_request(name, profiles.CLIENT)], replace=replace, now=now, by=by)[0]
 
-    def _issue(
+    def issue(
         self,
-        profile: Profile,
-        subject: str,
-        alternative: list[x509.GeneralName],
-        now: datetime.datetime | None,
-    ) -> Issued:
+        requests: Sequence[Request],
+        *,
+        replace: bool = False,
+        branch: str | None = None,
+        points: RevocationPoints | None = None,
+        now: datetime.datetime | None = None,
+        by: str = "",
+    ) -> list[Issued]:
+        """Issues certificates: all of them, or none where one cannot be.
+
+        replace: names may have certificates already. branch: the prefix of the branch that issues; without it
+        the RSA one for RSA keys where there is one, else the primary. points: instead of the authority's own.
+        by: who asks, for the ledger.
+
+        Raises InvalidNameError, NameTakenError, WeakKeyError, RequestError, ExpiredError; OSError where the
+        ledger cannot be written.
+        """
         now = now or datetime.datetime.now(datetime.UTC)
-        _check_valid(self.folder / "intermediate.pem", self.intermediate, now)
-        key = ec.generate_private_key(ec.SECP256R1())
-        not_before = max(now - BACKDATED, self.intermediate.not_valid_before_utc).replace(microsecond=0)
-        # notAfter is part of the validity (RFC 5280 section 4.1.2.5), hence the second.
-        last = not_before + datetime.timedelta(days=profile.days, seconds=-1)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
-            .issuer_name(self.intermediate.subject)
-            .public_key(key.public_key())
-            .serial_number(self._unused_serial())
-            .not_valid_before(not_before)
-            .not_valid_after(min(last, self.intermediate.not_valid_after_utc))
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(profiles.key_usage(), critical=True)
-            .add_extension(x509.ExtendedKeyUsage(profile.extended_key_usage), critical=False)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(_authority_key_identifier(self.intermediate), critical=False)
+        self.check(requests, replace, now)
+        chosen = [self._branch_for(request, branch) for request in requests]
+        keys = [_key_for(request, one.issuer) for request, one in zip(requests, chosen, strict=True)]
+        with self._issuing:
+            self.check(requests, replace, now)  # making RSA keys takes long enough for others to come between
+            issued = []
+            for request, one, key in zip(requests, chosen, keys, strict=True):
+                branches.check_valid(self.folder / one.issuer_file, one.issuer.certificate, now)
+                certificate = self._sign(request, one.issuer, key, points or self.points, now)
+                issued.append(_issued(certificate, one, request.profile, key))
+            entries = [
+                NewEntry(request.profile.name, new.certificate, one.issuer.identifier)
+                for request, one, new in zip(requests, chosen, issued, strict=True)
+            ]
+            self.ledger.record_all(entries, now, by)
+            return issued
+
+    def renew(
+        self,
+        certificate: x509.Certificate,
+        profile: Profile,
+        days: int | None = None,
+        branch: str | None = None,
+        now: datetime.datetime | None = None,
+        by: str = "",
+    ) -> Issued:
+        """Issues a certificate anew: the same key, subject and alternative names, a new validity.
+
+        The earlier one stays valid until its date. Raises RequestError where this authority did not issue it,
+        or it is revoked; WeakKeyError, ExpiredError, OSError.
+        """
+        if not self.has_issued(certificate):
+            raise RequestError(
+                "This certificate does not come from this authority", "Make a signing request for it instead."
+            )
+        revocation = self.ledger.revocation(certificate.serial_number)
+        if revocation is not None:
+            raise RequestError(
+                f"This certificate was revoked on {revocation.time:%Y-%m-%d} ({revocation.reason.value})",
+                "Issue another one with a new key.",
+            )
+        key = check_public_key(certificate.public_key(), "The key of this certificate")
+        name = common_name_of(certificate.subject) or ""
+        alternative = alternatives_of(certificate)
+        request = Request(name, profile, alternative, key, days, certificate.subject)
+        return self.issue([request], replace=True, branch=branch, now=now, by=by)[0]
+
+    def has_issued(self, certificate: x509.Certificate) -> bool:
+        """Whether one of its CA certificates signed this one, whether the ledger knows it or not."""
+        trusted = [one for branch in self._branches.values() for one in branch.certificates]
+        return any(is_issued_by(certificate, one) for one in trusted)
+
+    def check(
+        self, requests: Sequence[Request], replace: bool = False, now: datetime.datetime | None = None
+    ) -> None:
+        """Raises what `issue` would for names that cannot be had, and issues nothing.
+
+        InvalidNameError, NameTakenError.
+        """
+        owners = self.owners(now or datetime.datetime.now(datetime.UTC))
+        seen: set[str] = set()
+        for request in requests:
+            if not request.profile.is_client:
+                continue
+            self._check_free(request, replace)
+            if request.name in seen:
+                raise NameTakenError(f"{request.name!r} is asked for twice", "Ask for each name once.")
+            seen.add(request.name)
+            _check_not_anothers(request, owners)
+
+    def owners(self, now: datetime.datetime) -> dict[str, set[str]]:
+        """Who has which names in certificates that are valid: "server", or a client's common name."""
+        owners: dict[str, set[str]] = {}
+        for entry in self.ledger.entries():
+            profile = profiles.PROFILES.get(entry.profile)
+            if profile is None or entry.not_after < now or self.ledger.is_revoked(entry.serial):
+                continue
+            owner = THE_SERVER if profile is profiles.SERVER else entry.name
+            for name in (entry.name, *entry.alternative_names):
+                owners.setdefault(name, set()).add(owner)
+        return owners
+
+    def _check_free(self, request: Request, replace: bool) -> None:
+        earlier = [entry for entry in self.ledger.named(request.name) if _is_client(entry)]
+        if earlier and not replace:
+            raise NameTakenError(
+                f"{request.name!r} got a certificate on {earlier[-1].time:%Y-%m-%d} "
+                f"(serial {earlier[-1].serial})",
+                "Use the files written then, choose another name, or issue another one (--replace).",
+                self.ledger.path,
+            )
+
+    def _branch_for(self, request: Request, wanted: str | None) -> Branch:
+        if wanted is None:
+            is_rsa = isinstance(request.key, rsa.RSAPublicKey) or (
+                isinstance(request.key, KeyKind) and request.key.is_rsa
+            )
+            wanted = branches.RSA if is_rsa and branches.RSA in self._branches else branches.PRIMARY
+        try:
+            return self._branches[wanted]
+        except KeyError:
+            raise RequestError(
+                f"This authority has no {wanted.rstrip('-')} chain", "See lockwire ca show."
+            ) from None
+
+    def _sign(
+        self,
+        request: Request,
+        issuer: Issuer,
+        key: SigningKey | PublicKey,
+        points: RevocationPoints,
+        now: datetime.datetime,
+    ) -> x509.Certificate:
+        return end_entity_certificate(
+            issuer,
+            request.profile,
+            request.subject or subject_of(request.name),
+            key.public_key() if isinstance(key, SigningKey) else key,
+            request.alternative,
+            request.days or request.profile.days,
+            self._unused_serial(),
+            points,
+            now,
         )
-        if alternative:
-            builder = builder.add_extension(x509.SubjectAlternativeName(alternative), critical=False)
-        certificate = builder.sign(self._key, hashes.SHA256())
-        self.ledger.record_all([(profile.name, certificate)], now, self.issuers[0].identifier)
-        return Issued(certificate, _pem(certificate) + _pem(self.intermediate), private_key_pem(key))
 
     def _unused_serial(self) -> int:
         while True:
@@ -271,73 +369,60 @@ def server_common_name(names: Sequence[str], addresses: Sequence[str]) -> str:
     return next((name for name in usable if name != "localhost"), "localhost")
 
 
-def random_serial() -> int:
-    """A serial number of 127 random bits, positive and within the 20 octets of RFC 5280 section 4.1.2.2."""
-    return secrets.randbits(127) or 1
+def chain_of(certificate: x509.Certificate, branch: Branch, profile: Profile) -> bytes:
+    """PEM of a certificate and what it presents behind it.
+
+    A server sends the cross-certificate too, for clients that know only the other root; the broker knows all.
+    """
+    if profile.is_server:
+        return pem(certificate, *branch.issuer.chain)
+    return pem(certificate) if branch.intermediate is None else pem(certificate, branch.intermediate)
 
 
-def _authority_certificate(
-    name: str,
-    key: ec.EllipticCurvePrivateKey,
-    issuer: x509.Certificate | None,
-    issuer_key: ec.EllipticCurvePrivateKey,
-    days: int,
-    now: datetime.datetime,
-) -> x509.Certificate:
-    subject = x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Lockwire"),
-            x509.NameAttribute(NameOID.COMMON_NAME, name),
-        ]
-    )
-    not_before = (now - BACKDATED).replace(microsecond=0)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject if issuer is None else issuer.subject)
-        .public_key(key.public_key())
-        .serial_number(random_serial())
-        .not_valid_before(not_before)
-        .not_valid_after(not_before + datetime.timedelta(days=days))
-        .add_extension(
-            x509.BasicConstraints(ca=True, path_length=None if issuer is None else 0), critical=True
-        )
-        .add_extension(profiles.authority_key_usage(), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-    )
-    if issuer is not None:
-        builder = builder.add_extension(_authority_key_identifier(issuer), critical=False)
-    return builder.sign(issuer_key, hashes.SHA256())
+def _issued(
+    certificate: x509.Certificate, branch: Branch, profile: Profile, key: SigningKey | PublicKey
+) -> Issued:
+    own = key_pem(key) if isinstance(key, SigningKey) else b""
+    return Issued(certificate, chain_of(certificate, branch, profile), own)
 
 
-def _authority_key_identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
-    identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
+def _key_for(request: Request, issuer: Issuer) -> SigningKey | PublicKey:
+    """The device's own key, or a new one."""
+    if request.key is None:
+        return generate_key(leaf_kind(issuer.key))
+    return generate_key(request.key) if isinstance(request.key, KeyKind) else request.key
 
 
-def _check_issued_by(intermediate: x509.Certificate, root: x509.Certificate, folder: Path) -> None:
-    try:
-        intermediate.verify_directly_issued_by(root)
-    except (ValueError, TypeError, InvalidSignature) as error:
-        raise MismatchError(
-            "This certificate was not issued by root.pem", _RESTORE, folder / "intermediate.pem"
-        ) from error
+def _check_not_anothers(request: Request, owners: Mapping[str, set[str]]) -> None:
+    """A client whose certificate names another would pass for it where only names are compared."""
+    if request.profile.is_server:
+        return
+    for value in (request.name, *alternative_values(request.alternative)):
+        others = owners.get(value, set()) - {request.name}
+        if others:
+            owner = min(others)
+            whose = "a server" if owner == THE_SERVER else repr(owner)
+            raise InvalidNameError(
+                f"{value!r} is a name of {whose}, and a client that has it could pass for that",
+                "Choose another name.",
+            )
 
 
-def _check_valid(file: Path, certificate: x509.Certificate, now: datetime.datetime) -> None:
-    if now < certificate.not_valid_before_utc:
-        raise ExpiredError(
-            f"This certificate begins on {certificate.not_valid_before_utc:%Y-%m-%d}, it is {now:%Y-%m-%d}",
-            "Set this machine's clock.",
-            file,
-        )
-    if now > certificate.not_valid_after_utc:
-        raise ExpiredError(
-            f"This certificate ended on {certificate.not_valid_after_utc:%Y-%m-%d}",
-            "Check this machine's clock; if it is right, make a new authority and give it to every device.",
-            file,
-        )
+def _is_client(entry: Entry) -> bool:
+    profile = profiles.PROFILES.get(entry.profile)
+    return profile is not None and profile.is_client
 
 
-def _pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
+def _read_branches(folder: Path, now: datetime.datetime) -> dict[str, Branch]:
+    primary = read_branch(folder, branches.PRIMARY)
+    branches.check_branch_valid(folder, primary, now)
+    found_branches = {branches.PRIMARY: primary}
+    for prefix in _OTHERS:
+        if (folder / f"{prefix}root.pem").exists():
+            found_branches[prefix] = read_branch(folder, prefix)
+    for name in (DEVICE_CA, CLIENT_CA):
+        if primary.root != read_certificate(folder / name, _COPY):
+            raise MismatchError(
+                "The first certificate is not the one in root.pem", branches.RESTORE, folder / name
+            )
+    return found_branches

@@ -9,6 +9,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from lockwire.pki.certificate import common_name_of
+
 Hash = hashes.SHA256 | hashes.SHA384 | hashes.SHA512
 SigningKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
@@ -25,6 +27,11 @@ class Issuer:
     certificate: x509.Certificate
     key: SigningKey = field(repr=False)
     chain: tuple[x509.Certificate, ...] = ()
+
+    @property
+    def common_name(self) -> str:
+        """The common name of its subject, "" without one."""
+        return common_name_of(self.certificate.subject) or ""
 
     @property
     def key_identifier(self) -> bytes:

@@ -18,8 +18,9 @@ from typing import Any, Final
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
-from lockwire.pki.certificate import alternative_names, common_name_of
-from lockwire.pki.errors import MalformedFileError
+from lockwire.pki.alternatives import alternative_values, alternatives_of
+from lockwire.pki.certificate import common_name_of
+from lockwire.pki.errors import MalformedFileError, RequestError, UnknownCertificateError
 from lockwire.pki.files import append_line
 
 ISSUED: Final = "issued"
@@ -33,6 +34,7 @@ class Entry:
 
     name: its common name, "" without one.
     alternative_names: DNS names, addresses, URIs and e-mail addresses, as text.
+    issuer: the common name of its issuer.
     authority: the key identifier of its issuer, hexadecimal; "" in entries of earlier versions.
     by: who had it issued, "" where that is not known.
     """
@@ -44,8 +46,18 @@ class Entry:
     not_after: datetime.datetime
     sha256: str
     alternative_names: tuple[str, ...] = ()
+    issuer: str = ""
     authority: str = ""
     by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """A certificate to write down: its profile's name, itself, the key identifier of its issuer."""
+
+    profile: str
+    certificate: x509.Certificate
+    authority: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,26 +97,13 @@ class Ledger:
 
     # -- writing
 
-    def record(self, profile: str, certificate: x509.Certificate, now: datetime.datetime) -> Entry:
-        """Writes down that `certificate` was issued, and returns when it is on the disk."""
-        return self.record_all([(profile, certificate)], now)[0]
+    def record_all(self, issued: Sequence[NewEntry], now: datetime.datetime, by: str = "") -> list[Entry]:
+        """Writes down certificates with one wait for the disk, and returns when they are on it.
 
-    def record_all(
-        self,
-        issued: Sequence[tuple[str, x509.Certificate]],
-        now: datetime.datetime,
-        authority: str = "",
-        by: str = "",
-    ) -> list[Entry]:
-        """Writes down certificates, each with its profile, with one wait for the disk.
-
-        authority: the key identifier of their issuer. by: who had them issued. Raises OSError; then none of
-        them may leave the authority.
+        by: who had them issued. Raises OSError; then none of them may leave the authority.
         """
-        entries = [_entry_of(profile, certificate, now, authority, by) for profile, certificate in issued]
-        lines = [
-            _issued_line(entry, certificate) for entry, (_, certificate) in zip(entries, issued, strict=True)
-        ]
+        entries = [_entry_of(new, now, by) for new in issued]
+        lines = [_issued_line(entry, new) for entry, new in zip(entries, issued, strict=True)]
         for entry, place in zip(entries, self._append(lines), strict=True):
             self._add(entry, place)
         return entries
@@ -152,6 +151,28 @@ class Ledger:
     def by_serial(self, serial: int) -> Entry | None:
         return self._by_serial.get(f"{serial:x}")
 
+    def find(self, reference: str) -> Entry:
+        """The certificate that a command means: by serial number in hexadecimal, or the last one of a name.
+
+        Raises UnknownCertificateError; RequestError where a server and a client have the name.
+        """
+        serial = reference.replace(":", "").lower().lstrip("0")
+        if serial in self._by_serial and (len(serial) > 8 or reference not in self._by_name):
+            return self._by_serial[serial]
+        named = self._by_name.get(reference)
+        if not named:
+            raise UnknownCertificateError(
+                f"No certificate was issued for {reference!r}, and none has this serial number",
+                "lockwire cert list shows what was issued.",
+                self.path,
+            )
+        if len({entry.profile for entry in named}) > 1:
+            known = ", ".join(f"{entry.serial} ({entry.profile})" for entry in named)
+            raise RequestError(
+                f"{reference!r} has certificates of several kinds: {known}", "Give the serial."
+            )
+        return named[-1]
+
     def certificate(self, serial: int) -> x509.Certificate | None:
         """A certificate itself; None where the ledger has none (earlier versions kept no copy)."""
         place = self._places.get(f"{serial:x}")
@@ -170,6 +191,10 @@ class Ledger:
     def revocation(self, serial: int) -> Revocation | None:
         """The revocation of a certificate, None where it is not revoked."""
         return self._revoked.get(f"{serial:x}")
+
+    def is_revoked(self, serial: str) -> bool:
+        """As `revocation`, by the serial number in hexadecimal."""
+        return serial in self._revoked
 
     def __len__(self) -> int:
         return len(self._by_serial)
@@ -219,24 +244,25 @@ class Ledger:
             self._revoked[revocation.serial] = revocation
 
 
-def _entry_of(
-    profile: str, certificate: x509.Certificate, now: datetime.datetime, authority: str, by: str
-) -> Entry:
-    names, addresses = alternative_names(certificate)
+def _entry_of(new: NewEntry, now: datetime.datetime, by: str) -> Entry:
+    certificate = new.certificate
     return Entry(
         now.replace(microsecond=0),
         f"{certificate.serial_number:x}",
-        profile,
+        new.profile,
         common_name_of(certificate.subject) or "",
         certificate.not_valid_after_utc,
         certificate.fingerprint(hashes.SHA256()).hex(),
-        tuple(sorted(names | addresses)),
-        authority,
+        alternative_values(alternatives_of(certificate)),
+        common_name_of(certificate.issuer) or "",
+        new.authority,
         by,
     )
 
 
-def _issued_line(entry: Entry, certificate: x509.Certificate) -> bytes:
+def _issued_line(entry: Entry, new: NewEntry) -> bytes:
+    certificate = new.certificate
+    der = certificate.public_bytes(serialization.Encoding.DER)
     return _encode(
         {
             "event": ISSUED,
@@ -244,16 +270,14 @@ def _issued_line(entry: Entry, certificate: x509.Certificate) -> bytes:
             "serial": entry.serial,
             "profile": entry.profile,
             "name": entry.name,
-            "issuer": common_name_of(certificate.issuer),
+            "issuer": entry.issuer,
             "not_before": certificate.not_valid_before_utc.isoformat(),
             "not_after": entry.not_after.isoformat(),
             "alternative_names": list(entry.alternative_names),
             "sha256": entry.sha256,
             "authority": entry.authority,
             "by": entry.by,
-            "certificate": base64.b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode(
-                "ascii"
-            ),
+            "certificate": base64.b64encode(der).decode("ascii"),
         }
     )
 
@@ -286,6 +310,7 @@ def _read_entry(fields: dict[str, Any]) -> Entry:
         datetime.datetime.fromisoformat(fields["not_after"]),
         str(fields["sha256"]),
         tuple(map(str, fields.get("alternative_names", ()))),
+        str(fields.get("issuer") or ""),
         str(fields.get("authority", "")),
         str(fields.get("by", "")),
     )
