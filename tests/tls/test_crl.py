@@ -79,7 +79,7 @@ def test_a_list_in_order_is_asked_under_both(
 ) -> None:
     crl.write_bytes(make_crl(pki.issuing, (pki.device,)))
     context = server_context(crl=crl, client_certificates="required", crl_failure=failure)
-    assert context.problems == ()
+    assert not context.problems
     assert context.checks_crl
     session = shake_hands(context, Client(client_context(pki.root_pem, TLS13, pki.device)))
     assert cause(session) == "revoked"
@@ -104,7 +104,7 @@ def test_a_new_list_puts_it_in_order(server_context: MakeContext, pki: TestPki, 
     context = server_context(crl=crl, client_certificates="required", crl_failure="serve")
     crl.write_bytes(make_crl(pki.issuing))
     context.reload()
-    assert context.problems == ()
+    assert not context.problems
     assert context.checks_crl
 
 
@@ -117,7 +117,7 @@ def test_a_list_that_is_not_valid_yet_locks_out_until_it_is(
     assert "begins on" in context.problems[0]
     assert not context.checks_crl
     assert context.judge(now + 1.1 * DAY)
-    assert context.problems == ()
+    assert not context.problems
     assert context.checks_crl
 
 
@@ -135,7 +135,7 @@ def test_certificates_in_the_file_of_lists_are_not_trusted(
 
 def test_without_lists_there_is_nothing_to_say(server_context: MakeContext) -> None:
     context = server_context(client_certificates="required")
-    assert context.problems == ()
+    assert not context.problems
     assert context.crl_ends is None
     assert not context.denied
     assert not context.checks_crl
@@ -164,6 +164,6 @@ def test_our_own_certificate_is_out_of_its_time(
 def test_our_own_certificate_ends_while_we_run(pki: TestPki, tmp_path: Path) -> None:
     server: Pair = make("server", pki.issuing, days=(-1, 1))
     context = ServerContext(TlsPolicy(), ServerFiles(loading.Pair(*server.write(tmp_path, "server"))))
-    assert context.problems == ()
+    assert not context.problems
     assert context.judge(datetime.now(UTC).timestamp() + 1.1 * DAY)
     assert "has expired on" in context.problems[0]

@@ -25,6 +25,8 @@ from lockwire.broker.systopics import SysTopics
 from lockwire.config import ListenerSettings, Settings
 from lockwire.mqtt import reasons
 from lockwire.store.interface import Recovered, Store
+from lockwire.tls.context import ServerContext
+from lockwire.tls.psk import PskLookup
 from lockwire.version import VERSION
 
 __all__ = ["Broker", "ListenError"]
@@ -55,6 +57,7 @@ class Broker:
         authenticators: makes the authenticator of a listener.
         authorizer: what identities may do. After a change of its rules call `rules_changed`.
         log: where refusals and listeners are written.
+        psk_key: the pre-shared key of an identity, for listeners that name no file of them.
 
     Raises from `start` and `reload`: ListenError where an address cannot be had; TlsFileError and
     TlsPolicyError where a listener's TLS cannot be set up. A reload that raises has changed nothing.
@@ -68,8 +71,10 @@ class Broker:
         authenticators: AuthenticatorFactory,
         authorizer: Authorizer,
         log: FilteringBoundLogger,
+        psk_key: PskLookup | None = None,
     ) -> None:
         self.settings = settings
+        self._psk_key = psk_key
         self._store = store
         self._authenticators = authenticators
         self._log = log
@@ -188,8 +193,9 @@ class Broker:
         listener = Listener(settings.name, settings.transport)
         limits = settings.limits
         if settings.encrypted:
-            listener.context = context_for(settings, None if current is None else current.context)
-            listener.handshake_timeout = settings.tls.handshake_timeout
+            context = context_for(settings, None if current is None else current.context, self._psk_key)
+            listener.context = context
+            listener.handshake_timeout = context.policy.handshake_timeout
         if settings.has_websocket:
             listener.has_websocket = True
             listener.websocket_path = settings.websocket.path
@@ -271,6 +277,11 @@ class Broker:
         added = self.hub.deny_list.replace(source, keys)
         return self.end_certificates(added) if added else 0
 
+    def contexts(self) -> dict[str, ServerContext]:
+        """The TLS of every open listener that has it, by the listener's name."""
+        found = {name: door.listener.context for name, door in self._doors.items()}
+        return {name: context for name, context in found.items() if context is not None}
+
     def observe(self, observer: Observer | None) -> None:
         """Has somebody watch what clients do from now on, or nobody."""
         self.hub.observe(observer)
@@ -346,6 +357,7 @@ class Broker:
                     "client_certificates": door.settings.client_certificates,
                     "authentication": list(door.settings.authentication),
                     "accepting": door.listener.accepting,
+                    **_tls_report(door.listener),
                     "exposed": _exposed(door.listener),
                     "connections": len(door.listener.links),
                 }
@@ -359,6 +371,19 @@ class Broker:
 def _exposed(listener: Listener) -> dict[str, object] | None:
     """What an onlooker could have read on a listener without TLS; None where TLS is on."""
     return None if listener.exposure is None else listener.exposure.report()
+
+
+def _tls_report(listener: Listener) -> dict[str, object]:
+    """What must be known of a listener's TLS; when certificates and lists end is Unix time."""
+    context = listener.context
+    if context is None:
+        return {}
+    return {
+        "tls_weaknesses": list(context.policy.weaknesses),
+        "tls_problems": list(context.problems),
+        "certificate_ends": context.certificate_ends,
+        "crl_ends": context.crl_ends,
+    }
 
 
 def _place(settings: ListenerSettings) -> tuple[object, ...]:

@@ -11,6 +11,7 @@ from typing import Final
 from lockwire.config import ListenerSettings
 from lockwire.tls.context import ServerContext
 from lockwire.tls.loading import Pair, ServerFiles
+from lockwire.tls.named import FIELDS, find_policy
 from lockwire.tls.policy import TlsPolicy
 from lockwire.tls.psk import KeyFile, PreSharedKeys, PskLookup
 
@@ -100,16 +101,23 @@ def context_for(
 def policy_of(settings: ListenerSettings) -> TlsPolicy:
     """The TLS policy that a listener's settings amount to. Raises TlsPolicyError."""
     tls = settings.tls
+    named = find_policy(tls.policy) if tls.policy else None
+    chosen = {
+        name: getattr(tls if named is None or name in tls.beside_policy else named, name) for name in FIELDS
+    }
+    if settings.uses_psk and "cipher_suites" not in tls.beside_policy:
+        chosen["cipher_suites"] = ()  # a family's are for certificates
     return TlsPolicy(
-        minimum_version=tls.minimum_version,
-        maximum_version=tls.maximum_version,
-        cipher_suites=tuple(tls.cipher_suites),
-        groups=tuple(tls.groups),
+        minimum_version=chosen["minimum_version"],
+        maximum_version=chosen["maximum_version"],
+        cipher_suites=tuple(chosen["cipher_suites"]),
+        groups=tuple(chosen["groups"]),
         alpn=(*tls.alpn, "http/1.1") if settings.has_websocket else tuple(tls.alpn),
         session_tickets=tls.session_tickets,
-        handshake_timeout=tls.handshake_timeout,
+        handshake_timeout=chosen["handshake_timeout"],
         client_certificates=settings.client_certificates,
-        maximum_record_size=tls.maximum_record_size,
+        maximum_record_size=chosen["maximum_record_size"],
+        security_level=2 if named is None else named.security_level,
         psk=settings.uses_psk,
         crl_failure=tls.crl_failure,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from lockwire.config.access import (
     AuthoritySettings,
@@ -105,6 +105,14 @@ class TlsSettings(Section):
     handshake_timeout: Duration = Field(
         default=10.0, ge=0.1, le=600, description="Time for the TLS handshake; then the connection is closed."
     )
+
+    _beside_policy: frozenset[str] | None = PrivateAttr(default=None)
+
+    @property
+    def beside_policy(self) -> frozenset[str]:
+        """The names of what was written as near as `policy` or nearer to the listener: it counts more."""
+        written = self._beside_policy
+        return frozenset(self.model_fields_set) if written is None else written
 
 
 class WebSocketSettings(Section):
@@ -369,7 +377,10 @@ def complete(listener: ListenerSettings, tls: TlsSettings, limits: LimitSettings
     """A listener whose `tls` and `limits` have what it leaves out from the settings for all listeners."""
     update: dict[str, Section] = {"limits": inherit(listener.limits, limits)}
     if listener.encrypted:
-        update["tls"] = inherit(listener.tls, tls)
+        own = listener.tls.model_fields_set
+        inherited = inherit(listener.tls, tls)
+        inherited._beside_policy = frozenset(own if "policy" in own else own | tls.model_fields_set)
+        update["tls"] = inherited
     completed = listener.model_copy(update=update)
     completed.model_fields_set.intersection_update(listener.model_fields_set)
     return completed

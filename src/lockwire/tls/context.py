@@ -218,6 +218,14 @@ class ServerContext:
                 f"has the same kind of key as {files.own.certificate}; an alternate is for clients "
                 "that cannot verify that kind: RSA beside ECDSA",
             )
+        usable = self.policy.server_keys
+        if usable and not usable.intersection(material.key_names):
+            raise TlsFileError(
+                files.own.certificate,
+                f"has an {material.key_names[0]} key, and the policy's cipher suites need one of "
+                f"{' or '.join(sorted(usable))}: no client could connect; have a certificate issued for "
+                "such a key, and name it as alternate_certificate or instead",
+            )
         context.verify_mode = _VERIFY_MODES[self.policy.client_certificates]
         if self.policy.client_certificates == "none" or files.client_ca is None:
             return material

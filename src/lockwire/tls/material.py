@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from lockwire.pki.crl import CrlProblem, RevocationList, denied_keys, health
 
@@ -49,6 +50,13 @@ class Material:
     def kinds(self) -> tuple[str, ...]:
         """The kinds of the server's keys, as dotted OIDs."""
         return tuple(one.public_key_algorithm_oid.dotted_string for one in self.certificates)
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        """The kinds of the server's keys as TlsPolicy names them; Ed25519 goes where EC does."""
+        return tuple(
+            "RSA" if isinstance(one.public_key(), RSAPublicKey) else "EC" for one in self.certificates
+        )
 
     @cached_property
     def denied(self) -> frozenset[str]:

@@ -135,6 +135,35 @@ class TlsPolicy:
         return low, ssl.TLSVersion.TLSv1_2 if self.psk else high
 
     @property
+    def server_keys(self) -> frozenset[str]:
+        """The kinds of key ("RSA", "EC") that the server's certificate may have; empty where any will do."""
+        if self.psk or self.versions[1] > ssl.TLSVersion.TLSv1_2:
+            return frozenset()
+        suites = self._suites() or [_suite(name, False) for name in DEFAULT_TLS12_SUITES]
+        return frozenset(suite.certificate_key for suite in suites if not suite.is_tls13)
+
+    @property
+    def weaknesses(self) -> tuple[str, ...]:
+        """What in this policy is weaker than it would have to be, a phrase each; empty for a good one.
+
+        Nobody gets these by default: someone named a device family or cipher suites that need them.
+        Pre-shared keys are no weakness by themselves, though most of their suites have no forward secrecy.
+        """
+        found = []
+        older = [] if self.psk else [suite for suite in self._suites() if not suite.is_tls13]
+        if self.versions[0] > ssl.TLSVersion.TLSv1_2:
+            older = []
+        if any(not suite.has_forward_secrecy for suite in older):
+            found.append("cipher suites without forward secrecy")
+        if any("_CBC_" in suite.iana for suite in older):
+            found.append("cipher suites with CBC")
+        if any(suite.iana.endswith("_CCM_8") for suite in older):
+            found.append("cipher suites with a tag of 8 bytes")
+        if self.security_level < 2:
+            found.append("client keys of 1,024 bits")
+        return tuple(found)
+
+    @property
     def cipher_string(self) -> str:
         """The suites up to TLS 1.2 in OpenSSL's form."""
         chosen = [suite.openssl for suite in self._suites() if not suite.is_tls13]

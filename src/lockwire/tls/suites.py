@@ -27,6 +27,18 @@ class CipherSuite(NamedTuple):
         return "PSK" in self.iana or "_SRP_" in self.iana
 
     @property
+    def has_forward_secrecy(self) -> bool:
+        """Whether a recording stays secret when the server's key becomes known: (EC)DHE, all of TLS 1.3."""
+        return self.is_tls13 or self.iana.startswith(("TLS_ECDHE_", "TLS_DHE_"))
+
+    @property
+    def certificate_key(self) -> str:
+        """The kind of key that the server's certificate needs, "RSA" or "EC"; "" where it needs none."""
+        if self.is_tls13 or self.needs_psk or "_anon_" in self.iana:
+            return ""
+        return "EC" if "_ECDSA_" in self.iana else "DSA" if "_DSS_" in self.iana else "RSA"
+
+    @property
     def is_unsafe(self) -> bool:
         """Whether it leaves out encryption (NULL) or authentication (anon)."""
         return "_NULL_" in self.iana or "_anon_" in self.iana
