@@ -16,12 +16,15 @@ from typing import Final
 
 from lockwire import is_compiled
 from lockwire.access.authenticator import Authenticator
-from lockwire.access.authorizer import RuleAuthorizer
+from lockwire.access.authorizer import AccessAuthorizer
 from lockwire.access.chain import ChainAuthenticator
 from lockwire.access.checker import PasswordChecker
 from lockwire.access.database import AccessDatabase
 from lockwire.access.errors import AccessError
-from lockwire.access.rules import DEFAULT_RULES, Rule
+from lockwire.access.keysources import key_source
+from lockwire.access.policy import Policy
+from lockwire.access.rules import ANONYMOUS, DEFAULT_RULES, EVERYONE, RECEIVE, RIGHTS, SUBSCRIBE, Rule
+from lockwire.access.tokens import TokenVerifier
 from lockwire.broker.broker import Broker, ListenError
 from lockwire.collector import Collector
 from lockwire.commands import Commands
@@ -112,8 +115,10 @@ class Application:
         self._load = load
         self._log = get_log()
         users = AccessDatabase(None) if household is None else household.access
-        self._passwords = PasswordChecker(users)
-        self._authorizer = RuleAuthorizer(self._rules(settings))
+        self._passwords = PasswordChecker(users, rehash=None if household is None else self._rehash)
+        self._tokens: TokenVerifier | None = None
+        self._tokens = self._token_verifier(settings)
+        self._authorizer = AccessAuthorizer(self._policy(settings))
         self._broker = Broker(
             settings,
             store=MemoryStore(),
@@ -136,6 +141,8 @@ class Application:
         try:
             await self._broker.start()
             self._listening = True
+            if self._tokens is not None:
+                self._tokens.reload()
             self._metrics = await self._start_metrics(self.settings)
             if self._household is not None:
                 if sys.platform != "win32":
@@ -209,17 +216,58 @@ class Application:
     # -- parts
 
     def _authenticator(self, listener: ListenerSettings) -> Authenticator:
-        return ChainAuthenticator(listener.authentication, self._passwords)
+        return ChainAuthenticator(
+            listener.authentication,
+            self._passwords,
+            needs_all=listener.authentication_needs == "all",
+            username_from=listener.identity.username_from,
+            client_id=listener.identity.client_id,
+            tokens=self._tokens,
+        )
 
-    def _rules(self, settings: Settings) -> tuple[Rule, ...]:
-        """Those of the rules file; without a data folder those of a new one, and the same for anonymous."""
-        if self._household is not None:
-            rules = self._household.access.policy().rules
-        else:
-            rules = (*DEFAULT_RULES, Rule("anonymous", ("publish", "subscribe", "receive"), "#"))
+    def _token_verifier(self, settings: Settings) -> TokenVerifier | None:
+        """For the listeners that take tokens, None without any. Raises KeySetError, OSError.
+
+        Where nothing changed it is the one that is there, with its keys read anew.
+        """
+        if not any("token" in listener.authentication for listener in settings.listeners):
+            return None
+        if self._tokens is not None and settings.token == self.settings.token:
+            self._tokens.reload()
+            return self._tokens
+        return TokenVerifier(settings.token, key_source(settings.token, self._log))
+
+    def _rehash(self, username: str, old: str, new: str) -> None:
+        """Keeps a better hash of a user's password, after the changes that are under way."""
+        task = asyncio.get_running_loop().create_task(self._keep_hash(username, old, new))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _keep_hash(self, username: str, old: str, new: str) -> None:
+        assert self._household is not None
+        try:
+            async with self._changing:
+                if await asyncio.to_thread(self._household.access.rehash, username, old, new):
+                    self._log.info("password hashed anew", user=username)
+        except (AccessError, OSError) as error:
+            self._log.warning(
+                "a better hash of a password could not be kept", user=username, error=str(error)
+            )
+
+    def _policy(self, settings: Settings) -> Policy:
+        """The access database's; without a data folder that of a new one, and the same for anonymous."""
+        configured: tuple[Rule, ...] = ()
         if settings.sys.readers == "everyone":
-            rules += tuple(Rule(who, ("subscribe", "receive"), "$SYS/#") for who in ("everyone", "anonymous"))
-        return rules
+            configured = tuple(Rule(who, (SUBSCRIBE, RECEIVE), "$SYS/#") for who in (EVERYONE, ANONYMOUS))
+        if self._household is None:
+            return Policy((*DEFAULT_RULES, Rule(ANONYMOUS, RIGHTS, "#"), *configured))
+        self._household.configured_rules = configured
+        return self._household.policy()
+
+    def _enforce(self, policy: Policy) -> None:
+        """Puts rules and permissions in force for everybody who is connected."""
+        self._authorizer.set_policy(policy)
+        self._broker.rules_changed()
 
     async def _start_metrics(self, settings: Settings) -> MetricsServer | None:
         if not settings.metrics.enabled:
@@ -238,7 +286,11 @@ class Application:
         }
         if self._household is not None:
             own["data"] = str(self._household.data.path)
-        return own | self._broker.status()
+        status = own | self._broker.status()
+        counters = status["counters"]
+        if isinstance(counters, dict):
+            counters.update(self._passwords.counts())
+        return status
 
     # -- what operations mean for the running broker
 
@@ -246,8 +298,7 @@ class Application:
         """Does what an operation's effects say; the changing lock is held."""
         for effect in outcome.effects:
             if isinstance(effect, AccessChanged):
-                self._authorizer.set_rules(self._rules(self.settings))
-                self._broker.rules_changed()
+                self._enforce(self._policy(self.settings))
             elif isinstance(effect, UserGone):
                 self._broker.end_identity(effect.name, effect.realm, effect.detail)
             elif isinstance(effect, CertificatesRevoked):
@@ -286,21 +337,23 @@ class Application:
             await asyncio.to_thread(self._household.access.reload)
             report["server_certificate"] = await self._ensure_server_certificate(settings)
         configure(settings.log)
+        verifier = self._token_verifier(settings)
         changed = settings.metrics != self.settings.metrics
         metrics = await self._start_metrics(settings) if changed else self._metrics
+        former, self._tokens = self._tokens, verifier
         try:
             await self._broker.reload(settings)
         except BaseException:
+            self._tokens = former
             if changed and metrics is not None:
                 await metrics.stop()
             raise
         if changed and self._metrics is not None:
             await self._metrics.stop()
         self._metrics = metrics
-        rules = self._rules(settings)
-        if rules != self._authorizer.rules:
-            self._authorizer.set_rules(rules)
-            self._broker.rules_changed()
+        policy = self._policy(settings)
+        if policy != self._authorizer.policy:
+            self._enforce(policy)
         self.settings = settings
         self._log.info("reloaded")
         return report

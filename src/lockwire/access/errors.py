@@ -1,4 +1,4 @@
-"""What goes wrong with the files of users and rules, and with SCRAM."""
+"""What goes wrong with users, rules, names, tokens and SCRAM."""
 
 from __future__ import annotations
 
@@ -54,3 +54,25 @@ class ScramError(AccessError):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+
+
+class NamingError(AccessError):
+    """A certificate or a token that gives no name by which a client could be known; the message says why."""
+
+
+class TokenError(AccessError):
+    """A token that is not accepted. The message never holds the token.
+
+    forged: its signature is not that of a key that the broker knows, or it is no token at all.
+    unavailable: it could not be judged, since the keys cannot be read.
+    """
+
+    def __init__(self, detail: str, *, forged: bool = False, unavailable: bool = False) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.forged = forged
+        self.unavailable = unavailable
+
+
+class KeySetError(AccessError):
+    """Keys for tokens that cannot be read; the message says where, what is wrong and what to do."""

@@ -7,10 +7,13 @@ can lock a user out of the places that he works from (docs/identities.md says wh
 
 from __future__ import annotations
 
+import hmac
 import ipaddress
+import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 LIMIT: Final = 10  # different failures
@@ -163,8 +166,65 @@ class UserThrottle:
             origins.popitem(last=False)
 
     def _is_familiar(self, username: str, origin: str) -> bool:
-        when = self._familiar.get(username, {}).get(origin)
+        origins = self._familiar.get(username)
+        when = None if origins is None else origins.get(origin)
         return when is not None and when > self._clock() - FAMILIAR_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A login that is not looked at. seconds: for how long. what: "192.0.2.7", or "'jo' from strange ..."."""
+
+    seconds: float
+    what: str
+
+
+class LoginThrottle:
+    """Failed logins of all listeners and methods, per address and per user.
+
+    clock: seconds, monotonic.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.addresses = Throttle(clock)
+        self.users = UserThrottle(clock)
+        self.turned_away = 0
+        """Logins that were not looked at."""
+        self._key = os.urandom(32)
+
+    def attempt(self, *tried: bytes) -> bytes:
+        """What was tried, so that nothing can be read from it."""
+        return hmac.digest(self._key, b"".join(len(one).to_bytes(4, "big") + one for one in tried), "sha256")
+
+    def wait(self, origin: str, username: str | None = None) -> Wait | None:
+        """Whether a login must not be looked at now; one that must not is counted."""
+        seconds = self.addresses.blocked(origin)
+        what = origin
+        if seconds <= 0 and username is not None:
+            seconds = self.users.blocked(username, origin)
+            what = f"addresses that {username!r} has not logged in from before"
+        if seconds <= 0:
+            return None
+        self.turned_away += 1
+        return Wait(seconds, what)
+
+    def failed(self, origin: str, attempt: bytes, username: str | None = None) -> None:
+        """Counts a failure for the address, and for the user where one is claimed."""
+        self.addresses.failed(origin, attempt)
+        if username is not None:
+            self.users.failed(username, origin, attempt)
+
+    def succeeded(self, origin: str, username: str) -> None:
+        """Remembers where a user with a chosen password is at home."""
+        self.users.succeeded(username, origin)
+
+    def counts(self) -> dict[str, int]:
+        """Counters, by name, for status and metrics."""
+        return {
+            "logins_turned_away": self.turned_away,
+            "login_addresses_blocked": self.addresses.blocks,
+            "login_users_blocked": self.users.blocks,
+        }
 
 
 def origin_of(peer: str) -> str:
