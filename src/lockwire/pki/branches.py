@@ -189,7 +189,7 @@ def root_key_place(folder: Path, prefix: str) -> str:
     file = folder / f"{prefix}root.key"
     if not file.exists():
         return "elsewhere"
-    return "here, encrypted" if is_encrypted(read_file(file, RESTORE)) else "here"
+    return "here, encrypted" if is_encrypted(read_file(file, RESTORE), file) else "here"
 
 
 def path_length(certificate: x509.Certificate) -> int | None:

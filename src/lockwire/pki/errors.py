@@ -67,6 +67,10 @@ class UnknownCertificateError(PkiError):
     """A name or a serial number for which there is no certificate."""
 
 
+class ImportRefusedError(PkiError):
+    """An authority made elsewhere that cannot be taken over."""
+
+
 class RolloverError(PkiError):
     """A step of a change of authorities that cannot be made now."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -84,10 +84,12 @@ def install(
     passphrase: bytes | None,
     key_folder: Path | None,
     by: str,
+    entries: Sequence[NewEntry] | None = None,
 ) -> None:
     """Puts branches into `folder`, which must not exist or be empty, so that there are all of them or none.
 
     root_keys: those to keep, encrypted with `passphrase` if any, in `key_folder` instead of `folder` if any.
+    entries: for the ledger, where they are not simply those of new branches.
     Raises AuthorityExistsError, OSError.
     """
     if folder.exists() and any(folder.iterdir()):
@@ -107,7 +109,7 @@ def install(
         if key_folder is None:
             keep_root_keys(changes, made, root_keys, passphrase)
         changes.commit()
-        Ledger(building / LEDGER).record_all(entries_of(made), now, by)
+        Ledger(building / LEDGER).record_all(entries or entries_of(made), now, by)
         if key_folder is not None:
             write_root_keys(key_folder, root_keys, passphrase)
         building.replace(folder)

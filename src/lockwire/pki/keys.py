@@ -6,12 +6,12 @@ import enum
 from pathlib import Path
 from typing import Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from lockwire.pki.errors import MalformedFileError, PasswordError, WeakKeyError
+from lockwire.pki.content import parse_content, private_key_of
+from lockwire.pki.errors import MalformedFileError, WeakKeyError
 from lockwire.pki.issuer import SigningKey
 from lockwire.pki.pkcs8 import encrypt_key
 
@@ -91,70 +91,25 @@ def _weakness(key: object) -> str:
     return ""
 
 
-def load_key(data: bytes, passphrase: bytes | None, file: Path | None = None) -> PrivateKeyTypes:
-    """A private key in any form: PEM or DER; PKCS#1, SEC1 or PKCS#8; encrypted or not.
+def load_key(data: bytes, passphrase: bytes | None, file: Path) -> PrivateKeyTypes:
+    """The one private key in a file of any form: PEM or DER; PKCS#1, SEC1, PKCS#8, encrypted or not.
 
-    Encrypted ones may be PKCS#8 or the traditional PEM ("Proc-Type: 4,ENCRYPTED") with 3DES or AES. What else
-    a PEM file holds, such as EC parameters or certificates, is skipped.
-
-    Raises:
-        PasswordError: it is encrypted, and there is no passphrase or a wrong one.
-        MalformedFileError: there is no key that can be read.
+    file: for errors. Raises PasswordError where it is encrypted, and there is no passphrase or a wrong one;
+    MalformedFileError where there is not one key.
     """
-    is_pem = b"-----BEGIN " in data
-    try:
-        return _load(data, passphrase, is_pem)
-    except TypeError as error:
-        if passphrase is not None and "not encrypted" in str(error):
-            return load_key(data, None, file)
-        raise PasswordError(
-            "This private key is encrypted",
-            "Give its passphrase with --passphrase-file, in LOCKWIRE_PASSPHRASE or when asked for it.",
-            file,
-        ) from error
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise _unreadable(data, passphrase, error, file) from error
-
-
-def _load(data: bytes, passphrase: bytes | None, is_pem: bool) -> PrivateKeyTypes:
-    if not is_pem:
-        return serialization.load_der_private_key(data, passphrase)
-    blocks = [block for block in _pem_blocks(data) if b"PRIVATE KEY-----" in block.split(b"\n", 1)[0]]
-    if not blocks:
-        raise ValueError("no PRIVATE KEY among the PEM blocks")
-    return serialization.load_pem_private_key(blocks[0], passphrase)
-
-
-def _pem_blocks(data: bytes) -> list[bytes]:
-    return [b"-----BEGIN " + block for block in data.split(b"-----BEGIN ")[1:]]
-
-
-def is_encrypted(data: bytes) -> bool:
-    """Whether a PEM or DER file holds a key that is encrypted; False where it holds none."""
-    try:
-        _load(data, None, b"-----BEGIN " in data)
-    except TypeError:
-        return True
-    except (ValueError, UnsupportedAlgorithm):
-        return False
-    return False
-
-
-def _unreadable(
-    data: bytes, passphrase: bytes | None, error: Exception, file: Path | None
-) -> MalformedFileError | PasswordError:
-    if "unknown cipher" in str(error):
-        return MalformedFileError(
-            "This private key is encrypted with a cipher that is not supported (DES, RC2 or another old one)",
-            "Write it anew: openssl pkcs8 -topk8 -provider legacy -provider default -in OLD -out NEW.",
+    keys = parse_content(data, file, lambda _: passphrase).keys
+    if len(keys) != 1:
+        raise MalformedFileError(
+            f"There are {len(keys)} private keys in this file",
+            "Give a file with the one that is meant.",
             file,
         )
-    # A wrong passphrase shows as bad padding, or once in 256 times as garbage instead of a key.
-    if passphrase is not None and is_encrypted(data):
-        return PasswordError("The passphrase does not open this private key", "Give the right one.", file)
-    return MalformedFileError(
-        "There is no private key in PEM or DER form in this file", "Give the file with the key.", file
-    )
+    return private_key_of(keys[0], file)
+
+
+def is_encrypted(data: bytes, file: Path) -> bool:
+    """Whether the private key in a file is encrypted. Raises MalformedFileError."""
+    return any(item.encryption for item in parse_content(data, file).keys)
 
 
 def key_pem(key: PrivateKeyTypes, passphrase: bytes | None = None) -> bytes:

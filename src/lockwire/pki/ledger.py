@@ -22,6 +22,7 @@ from lockwire.pki.alternatives import alternative_values, alternatives_of
 from lockwire.pki.certificate import common_name_of
 from lockwire.pki.errors import MalformedFileError, RequestError, UnknownCertificateError
 from lockwire.pki.files import append_line
+from lockwire.pki.profiles import PROFILES
 
 ISSUED: Final = "issued"
 REVOKED: Final = "revoked"
@@ -139,6 +140,16 @@ class Ledger:
     def entries(self) -> Iterator[Entry]:
         """Everything that was issued, oldest first."""
         return iter(self._by_serial.values())
+
+    def current(self, now: datetime.datetime) -> list[Entry]:
+        """The last certificate of each client that is valid and not revoked."""
+        found = {}
+        for entry in self._by_serial.values():
+            profile = PROFILES.get(entry.profile)
+            is_good = entry.not_after >= now and entry.serial not in self._revoked
+            if profile is not None and profile.is_client and is_good:
+                found[entry.name] = entry
+        return list(found.values())
 
     def latest(self, profile: str, name: str) -> Entry | None:
         """The certificate issued last for a name under a profile."""
