@@ -140,10 +140,10 @@ class Lockwire:
     reports_loop_delay = True
 
     def __init__(self, program: Path | None = None) -> None:
-        self._command = [str(program)] if program else [sys.executable, "-m", "lockwire.cli"]
+        self.program = [str(program)] if program else [sys.executable, "-m", "lockwire.cli"]
 
     def version(self) -> str:
-        return first_line(*self._command, "--version")
+        return first_line(*self.program, "--version")
 
     def command(self, folder: Path, certificates: Certificates, ports: Mapping[Security, int]) -> list[str]:
         lines = [
@@ -164,7 +164,7 @@ class Lockwire:
             )
         configuration = folder / "lockwire.toml"
         configuration.write_text("\n\n".join(lines) + "\n")
-        return [*self._command, "broker", "--config", str(configuration)]
+        return [*self.program, "broker", "--config", str(configuration)]
 
     def serves(self, security: Security, options: Mapping[str, object]) -> bool:
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -53,7 +54,7 @@ class Generator:
         objects flattened: `latency_us.p50`. Raises GeneratorError when it fails or takes longer than
         `timeout` seconds.
         """
-        command = [str(self._program), mode, *arguments(options), *extra]
+        command = self._command(mode, options, extra)
         try:
             done = subprocess.run(
                 command,
@@ -65,10 +66,46 @@ class Generator:
             )
         except subprocess.TimeoutExpired as error:
             raise GeneratorError(f"no result within {timeout:.0f} s") from error
-        if done.returncode != 0:
-            last = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
-            raise GeneratorError(last[0])
-        return flatten(json.loads(done.stdout))
+        return _result(done.returncode, done.stdout, done.stderr)
+
+    def run_beside(
+        self,
+        mode: str,
+        options: Mapping[str, object],
+        ready: Callable[[], bool],
+        work: Callable[[], None],
+        timeout: float = 600,
+    ) -> Result:
+        """As `run`, and does some work meanwhile: as soon as `ready` says so, asked ten times a second."""
+        process = subprocess.Popen(
+            self._command(mode, options, ()),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=on_core(self._core),
+        )
+        try:
+            while process.poll() is None and not ready():
+                time.sleep(0.1)
+            if process.poll() is None:
+                work()
+            stdout, stderr = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            raise GeneratorError(f"no result within {timeout:.0f} s") from error
+        finally:
+            process.kill()
+            process.wait()
+        return _result(process.returncode, stdout, stderr)
+
+    def _command(self, mode: str, options: Mapping[str, object], extra: Sequence[str]) -> list[str]:
+        return [str(self._program), mode, *arguments(options), *extra]
+
+
+def _result(status: int, stdout: str, stderr: str) -> Result:
+    if status != 0:
+        last = stderr.strip().splitlines()[-1:] or [f"exit status {status}"]
+        raise GeneratorError(last[0])
+    return flatten(json.loads(stdout))
 
 
 def arguments(options: Mapping[str, object]) -> list[str]:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.brokers import Broker, BrokerError, Peer, Security, Sketch, running
+from bench.brokers import Broker, BrokerError, Lockwire, Peer, Security, Sketch, running
 from bench.certificates import Certificates
 from bench.delay import event_loop_delay
+from bench.fleet import FleetLockwire, revoke_one
 from bench.generator import Generator, GeneratorError, Result
 from bench.machine import Machine
 from bench.scenarios import Scenario, Step
@@ -73,7 +74,10 @@ class Bench:
         """Runs every peer that can take part, in turn, as often as the scenario says."""
         security = scenario.security
         taking_part = [
-            peer for peer in peers if all(peer.serves(security, step.options) for step in scenario.steps)
+            peer
+            for peer in peers
+            if all(peer.serves(security, step.options) for step in scenario.steps)
+            and (scenario.fleet is None or isinstance(peer, Lockwire))
         ]
         measurements = {peer.name: Measurement() for peer in taking_part}
         for repetition in range(self._repetitions(scenario, taking_part)):
@@ -100,6 +104,8 @@ class Bench:
         return scenario.repetitions
 
     def _run(self, scenario: Scenario, peer: Peer) -> dict[str, float]:
+        if scenario.fleet is not None and isinstance(peer, Lockwire):
+            peer = FleetLockwire(peer, scenario.fleet)
         with (
             tempfile.TemporaryDirectory(prefix="bench-") as folder,
             running(
@@ -108,7 +114,7 @@ class Bench:
         ):
             delays = event_loop_delay(broker.ports[Security.PLAIN]) if peer.reports_loop_delay else None
             try:
-                numbers = self._run_steps(scenario, broker)
+                numbers = self._run_steps(scenario, peer, broker, Path(folder))
                 if delays and (delay := delays.maximum()) is not None:
                     numbers["loop_delay_ms"] = delay
             finally:
@@ -118,7 +124,7 @@ class Bench:
             numbers[name] = derive(numbers)
         return numbers
 
-    def _run_steps(self, scenario: Scenario, broker: Broker) -> dict[str, float]:
+    def _run_steps(self, scenario: Scenario, peer: Peer, broker: Broker, folder: Path) -> dict[str, float]:
         numbers: dict[str, float] = {}
         for step in scenario.steps:
             options = {
@@ -127,7 +133,11 @@ class Bench:
                 **scenario.security.generator_options(self.certificates),
                 **(shortened(step) if self.quick else step.options),
             }
-            numbers |= numeric(self.generator.run(step.mode, options), step.label)
+            if step.mode == "revoke" and isinstance(peer, Lockwire):
+                result = revoke_one(peer, broker, folder, self.generator, options)
+            else:
+                result = self.generator.run(step.mode, options)
+            numbers |= numeric(result, step.label)
         return numbers
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bench.brokers import Security
+from bench.fleet import PASSWORD, USERNAME, Fleet
 
 Numbers = Mapping[str, float]
 
@@ -44,16 +45,22 @@ class Metric:
 
 @dataclass(frozen=True)
 class Step:
-    """One run of the load generator. Its numbers get `@label` behind their key where there is a label."""
+    """One run of the load generator. Its numbers get `@label` behind their key where there is a label.
 
-    mode: Literal["flow", "connect", "idle"]
+    mode: one of the generator's, or "revoke": idle, while another client's certificate is revoked.
+    """
+
+    mode: Literal["flow", "connect", "idle", "revoke"]
     options: Mapping[str, object]
     label: str = ""
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """Steps against one freshly started broker, and the numbers that come out."""
+    """Steps against one freshly started broker, and the numbers that come out.
+
+    fleet: users in a data folder; only Lockwire takes part then.
+    """
 
     name: str
     group: str
@@ -64,6 +71,7 @@ class Scenario:
     core: bool
     lossless: bool = True
     derived: Mapping[str, Callable[[Numbers], float]] = field(default_factory=dict)
+    fleet: Fleet | None = None
 
 
 RATE = "deliveries_per_s"
@@ -299,7 +307,53 @@ def stalled() -> Iterator[Scenario]:
         )
 
 
+def logins() -> Iterator[Scenario]:
+    """Fleets that come back at once: what a login costs beside its handshake, and a certificate revoked."""
+    known = {"username": USERNAME, "password": PASSWORD}
+    for fleet, connections, name in (
+        (Fleet(10_000), 10_000, "generated secrets"),
+        (Fleet(400, chosen=True), 400, "chosen passwords (argon2id)"),
+    ):
+        options: dict[str, object] = {"connections": connections, "concurrency": 200}
+        cpu = "broker_cpu_ms_per_connection"
+        bound = None if fleet.chosen else Bound("at most", 1.15, relative=False)
+        yield Scenario(
+            name=f"{connections:,} devices reconnect over TLS 1.3 with {name}",
+            group="Identities and permissions",
+            security=Security.TLS,
+            steps=(Step("connect", options, "anonymous"), Step("connect", {**options, **known}, "login")),
+            metrics=(
+                Metric("connections_per_s@login", "connections/s"),
+                Metric(f"{cpu}@login", "CPU per connection, ms"),
+                Metric("share", "CPU / that of anonymous clients", bound),
+                Metric("loop_delay_ms", "event-loop delay, ms", Bound("at most", 20, relative=False)),
+            ),
+            repetitions=1,
+            core=True,
+            derived={"share": lambda n, cpu=cpu: n[f"{cpu}@login"] / n[f"{cpu}@anonymous"]},  # type: ignore[misc]
+            fleet=fleet,
+        )
+    yield Scenario(
+        name="the certificate of one of 10,000 connected clients is revoked",
+        group="Identities and permissions",
+        security=Security.MUTUAL,
+        steps=(Step("revoke", {"connections": 10_000, "concurrency": 50, "keep-alive": 600, "seconds": 10}),),
+        metrics=(
+            Metric(
+                "seconds_from_command",
+                "from the start of the command to DISCONNECT, s",
+                Bound("at most", 1, relative=False),
+            ),
+            Metric("command_seconds", "the command itself, s"),
+            Metric("loop_delay_ms", "event-loop delay, ms"),
+        ),
+        repetitions=1,
+        core=True,
+        fleet=Fleet(),
+    )
+
+
 def all_scenarios() -> list[Scenario]:
     """The full grid, in the order of the report."""
-    makers = (saturated, paced, handshakes, idle, churn, matching, stalled)
+    makers = (saturated, paced, handshakes, idle, churn, matching, stalled, logins)
     return [scenario for maker in makers for scenario in maker()]
