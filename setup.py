@@ -27,7 +27,10 @@ COMPILED = [
         )
     ),
     "src/lockwire/tls/clienthello.py",
-    "src/lockwire/access/authorizer.py",
+    *(
+        f"src/lockwire/access/{name}.py"
+        for name in ("masks", "placeholders", "regexp", "evaluator", "authorizer")
+    ),
     "src/lockwire/access/observer.py",
     "src/lockwire/tls/session.py",
     "src/lockwire/store/interface.py",

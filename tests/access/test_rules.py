@@ -13,12 +13,13 @@ from lockwire.access.authorizer import (
     EVERY_PUBLISH,
     NO_PUBLISH,
     REFUSED,
+    AccessAuthorizer,
     Authorizer,
-    RuleAuthorizer,
     publish_bit,
 )
 from lockwire.access.errors import AccessFileError
 from lockwire.access.identity import ANONYMOUS_IDENTITY, Identity
+from lockwire.access.policy import Policy
 from lockwire.access.rules import DEFAULT_RULES, Rule, covers, read_rules, write_rules
 from lockwire.mqtt.topics import matches
 
@@ -32,13 +33,13 @@ EVERYONE = [DEVICE, USER, ADMINISTRATOR, ANONYMOUS_IDENTITY]
 
 
 @pytest.fixture
-def default() -> RuleAuthorizer:
-    return RuleAuthorizer(DEFAULT_RULES)
+def default() -> AccessAuthorizer:
+    return AccessAuthorizer(Policy(DEFAULT_RULES))
 
 
 @pytest.mark.parametrize("identity", [DEVICE, USER, ADMINISTRATOR])
 def test_whoever_is_authenticated_uses_every_topic_outside_dollar(
-    default: RuleAuthorizer, identity: Identity
+    default: AccessAuthorizer, identity: Identity
 ) -> None:
     for topic in (b"a", b"a/b/$c", b"/", "süd/\N{SNOWMAN}".encode()):
         assert default.publish_mask(identity, "c", topic) == EVERY_PUBLISH
@@ -48,12 +49,12 @@ def test_whoever_is_authenticated_uses_every_topic_outside_dollar(
 
 
 @pytest.mark.parametrize("identity", EVERYONE)
-def test_nobody_publishes_to_dollar_topics(default: RuleAuthorizer, identity: Identity) -> None:
+def test_nobody_publishes_to_dollar_topics(default: AccessAuthorizer, identity: Identity) -> None:
     for topic in (b"$SYS/broker/uptime", b"$SYS", b"$share/g/a", b"$", b"$other/x"):
         assert default.publish_mask(identity, "c", topic) == NO_PUBLISH
 
 
-def test_only_administrators_see_sys(default: RuleAuthorizer) -> None:
+def test_only_administrators_see_sys(default: AccessAuthorizer) -> None:
     for topic_filter in ("$SYS/#", "$SYS", "$SYS/broker/+", "$share/g/$SYS/#"):
         assert default.granted_qos(ADMINISTRATOR, "c", topic_filter, 2) == 2
         assert default.granted_qos(DEVICE, "c", topic_filter, 2) == REFUSED
@@ -63,14 +64,14 @@ def test_only_administrators_see_sys(default: RuleAuthorizer) -> None:
 
 
 @pytest.mark.parametrize("identity", EVERYONE)
-def test_other_dollar_topics_are_nobodys(default: RuleAuthorizer, identity: Identity) -> None:
+def test_other_dollar_topics_are_nobodys(default: AccessAuthorizer, identity: Identity) -> None:
     for topic_filter in ("$other/#", "$", "$SYSTEM/#", "$share/g/$other/x"):
         assert default.granted_qos(identity, "c", topic_filter, 2) == REFUSED
     assert not default.may_receive(identity, "c", b"$other/x")
 
 
-def test_what_no_rule_allows_is_refused(default: RuleAuthorizer) -> None:
-    for authorizer in (RuleAuthorizer([]), Authorizer()):
+def test_what_no_rule_allows_is_refused(default: AccessAuthorizer) -> None:
+    for authorizer in (AccessAuthorizer(), Authorizer()):
         for identity in EVERYONE:
             assert authorizer.publish_mask(identity, "c", b"a") == NO_PUBLISH
             assert authorizer.granted_qos(identity, "c", "a", 2) == REFUSED
@@ -89,14 +90,16 @@ def test_a_publish_that_is_to_be_asked_about_is_refused_by_default() -> None:
 
 
 def test_each_right_is_its_own() -> None:
-    authorizer = RuleAuthorizer(
-        [
-            Rule("everyone", ("publish",), "out/#"),
-            Rule("everyone", ("subscribe",), "in/+"),
-            Rule("everyone", ("receive",), "in/#"),
-            Rule("anonymous", ("publish", "subscribe", "receive"), "public/#"),
-            Rule("tag:administrator", ("publish",), "#"),
-        ]
+    authorizer = AccessAuthorizer(
+        Policy(
+            (
+                Rule("everyone", ("publish",), "out/#"),
+                Rule("everyone", ("subscribe",), "in/+"),
+                Rule("everyone", ("receive",), "in/#"),
+                Rule("anonymous", ("publish", "subscribe", "receive"), "public/#"),
+                Rule("tag:administrator", ("publish",), "#"),
+            )
+        )
     )
     assert authorizer.publish_mask(DEVICE, "c", b"out/a") == EVERY_PUBLISH
     assert authorizer.publish_mask(DEVICE, "c", b"in/a") == NO_PUBLISH
@@ -110,7 +113,7 @@ def test_each_right_is_its_own() -> None:
 
 
 def test_a_wider_subscription_than_the_rule_is_refused() -> None:
-    authorizer = RuleAuthorizer([Rule("everyone", ("subscribe",), "sensor/+")])
+    authorizer = AccessAuthorizer(Policy((Rule("everyone", ("subscribe", "receive"), "sensor/+"),)))
     assert authorizer.granted_qos(DEVICE, "c", "sensor/7", 2) == 2
     assert authorizer.granted_qos(DEVICE, "c", "sensor/+", 2) == 2
     assert authorizer.granted_qos(DEVICE, "c", "$share/g/sensor/+", 2) == 2
@@ -119,9 +122,9 @@ def test_a_wider_subscription_than_the_rule_is_refused() -> None:
 
 
 def test_new_rules_count_at_once_and_change_the_revision() -> None:
-    authorizer = RuleAuthorizer([])
+    authorizer = AccessAuthorizer()
     before = authorizer.revision
-    authorizer.set_rules(DEFAULT_RULES)
+    authorizer.set_policy(Policy(DEFAULT_RULES))
     assert authorizer.revision != before
     assert authorizer.granted_qos(DEVICE, "c", "#", 2) == 2
 
