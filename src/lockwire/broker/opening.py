@@ -14,6 +14,7 @@ from lockwire.tls.loading import Pair, ServerFiles
 from lockwire.tls.named import FIELDS, find_policy
 from lockwire.tls.policy import TlsPolicy
 from lockwire.tls.psk import KeyFile, PreSharedKeys, PskLookup
+from lockwire.tls.suites import BY_NAME
 
 BACKLOG: Final = 4096
 
@@ -105,8 +106,10 @@ def policy_of(settings: ListenerSettings) -> TlsPolicy:
     chosen = {
         name: getattr(tls if named is None or name in tls.beside_policy else named, name) for name in FIELDS
     }
-    if settings.uses_psk and "cipher_suites" not in tls.beside_policy:
-        chosen["cipher_suites"] = ()  # a family's are for certificates
+    if settings.uses_psk and "cipher_suites" not in tls.model_fields_set:
+        # A family's, and those for every listener, are for certificates first.
+        known = [BY_NAME.get(name) for name in chosen["cipher_suites"]]
+        chosen["cipher_suites"] = [suite.iana for suite in known if suite is not None and suite.needs_psk]
     return TlsPolicy(
         minimum_version=chosen["minimum_version"],
         maximum_version=chosen["maximum_version"],
@@ -117,7 +120,7 @@ def policy_of(settings: ListenerSettings) -> TlsPolicy:
         handshake_timeout=chosen["handshake_timeout"],
         client_certificates=settings.client_certificates,
         maximum_record_size=chosen["maximum_record_size"],
-        security_level=2 if named is None else named.security_level,
+        security_level=2 if named is None or settings.uses_psk else named.security_level,
         psk=settings.uses_psk,
         crl_failure=tls.crl_failure,
     )

@@ -22,6 +22,12 @@ def flags_of(listener: dict[str, object]) -> str:
         flags.append("passwords can be read by anybody on the way")
     if isinstance(methods, list) and "anonymous" in methods:
         flags.append("open to anybody")
+    weaknesses = listener.get("tls_weaknesses")
+    if isinstance(weaknesses, list) and weaknesses:
+        flags.append(f"legacy TLS: {', '.join(map(str, weaknesses))}")
+    problems = listener.get("tls_problems")
+    if isinstance(problems, list) and problems:
+        flags.append("see problems")
     return f"  ({', '.join(flags)})" if flags else ""
 
 

@@ -1,15 +1,18 @@
-"""Names of cipher suites and groups in a configuration, checked while its lines are still known."""
+"""Names of TLS policies, cipher suites and groups in a configuration, checked while its lines are known."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
 
+from lockwire.broker.opening import policy_of
 from lockwire.config import Problem, Settings, TlsSettings
 from lockwire.tls.errors import TlsPolicyError
+from lockwire.tls.named import find_policy
 from lockwire.tls.policy import TlsPolicy
 
 _EXPECTED: Final = {
+    "policy": "the name of a TLS policy",
     "cipher_suites": "cipher suites by IANA or OpenSSL name",
     "groups": "key exchange groups by name",
 }
@@ -17,19 +20,38 @@ _EXPECTED: Final = {
 
 def check_tls_names(settings: Settings) -> Iterator[Problem]:
     """What `lockwire.config.load` is given as `check`: names that TLS does not know, each with its key."""
-    yield from _check(settings.tls, ("tls",))
+    kinds = {listener.uses_psk for listener in settings.listeners if listener.encrypted}
+    yield from _check(settings.tls, ("tls",), psk=kinds == {True})
     for index, listener in enumerate(settings.listeners):
         if listener.encrypted:
-            yield from _check(listener.tls, ("listener", index, "tls"))
+            found = list(_check(listener.tls, ("listener", index, "tls"), listener.uses_psk))
+            yield from found or _check_whole(settings, index)
 
 
-def _check(tls: TlsSettings, key: tuple[str | int, ...]) -> Iterator[Problem]:
+def _check(tls: TlsSettings, key: tuple[str | int, ...], psk: bool) -> Iterator[Problem]:
+    """What is wrong with the names in one table. psk: whether cipher suites are for pre-shared keys."""
     for name, expected in _EXPECTED.items():
         if name not in tls.model_fields_set:
             continue
         suites = tls.cipher_suites if name == "cipher_suites" else []
         groups = tls.groups if name == "groups" else []
         try:
-            TlsPolicy(cipher_suites=tuple(suites), groups=tuple(groups))
+            if name == "policy" and tls.policy:
+                find_policy(tls.policy)
+            TlsPolicy(cipher_suites=tuple(suites), groups=tuple(groups), psk=psk)
         except TlsPolicyError as error:
             yield Problem((*key, name), error.detail, expected)
+
+
+def _check_whole(settings: Settings, index: int) -> Iterator[Problem]:
+    """What is wrong with a listener's TLS though every name is right by itself."""
+    listener = settings.listeners[index]
+    if listener.tls.policy and "policy" not in listener.tls.model_fields_set:
+        try:
+            find_policy(listener.tls.policy)
+        except TlsPolicyError:
+            return  # said of [tls] already
+    try:
+        policy_of(listener)
+    except TlsPolicyError as error:
+        yield Problem(("listener", index, "tls", error.field), error.detail, "a TLS policy that can be")
