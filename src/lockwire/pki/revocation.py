@@ -2,7 +2,8 @@
 
 ca/crl.pem             a list of each issuer, the one that issues now first: for brokers that take PEM
 ca/crl.der             the first of them alone, in DER: for a CRL distribution point
-ca/crl-IDENTIFIER.der  the list of each other issuer, by the beginning of its key identifier
+ca/crl-IDENTIFIER.der  that of each issuer, by the first 8 digits of its key identifier: for `{issuer}` in the
+                       URL of a distribution point
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from lockwire.pki.crl import RevocationList, read_crls
 from lockwire.pki.errors import MalformedFileError, MissingFileError
 from lockwire.pki.files import write_public
 from lockwire.pki.issuer import Issuer
-from lockwire.pki.ledger import Revocation
+from lockwire.pki.ledger import Entry, Revocation
 
 CRL_PEM: Final = "crl.pem"
 CRL_DER: Final = "crl.der"
@@ -31,7 +32,7 @@ LIFETIME: Final = datetime.timedelta(days=7)
 """From a list to its nextUpdate, where nothing else was said."""
 BACKDATED: Final = datetime.timedelta(minutes=10)
 """How far thisUpdate lies in the past: a broker whose clock is behind refuses a list from the future."""
-_FILE_DIGITS: Final = 16
+_FILE_DIGITS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,9 @@ def write_crls(
         (issuer, _make(authority, issuer, before.get(issuer.identifier), lifetime, now))
         for issuer in authority.issuers
     ]
-    for place, (issuer, crl) in enumerate(made):
-        write_public(der_file(authority, issuer, first=place == 0), crl.public_bytes(Encoding.DER))
+    for issuer, crl in made:
+        write_public(der_file(authority, issuer), crl.public_bytes(Encoding.DER))
+    write_public(authority.folder / CRL_DER, made[0][1].public_bytes(Encoding.DER))
     pem = b"".join(crl.public_bytes(Encoding.PEM) for _, crl in made)
     write_public(authority.folder / CRL_PEM, pem)
     _remove_others(authority)
@@ -95,10 +97,9 @@ def published(authority: Authority) -> tuple[Published, ...]:
     return tuple(_before(authority).values())
 
 
-def der_file(authority: Authority, issuer: Issuer, first: bool) -> Path:
-    """Where the list of an issuer is in DER; `first`: it is the one that issues now."""
-    name = CRL_DER if first else f"crl-{issuer.identifier[:_FILE_DIGITS]}.der"
-    return authority.folder / name
+def der_file(authority: Authority, issuer: Issuer) -> Path:
+    """Where the list of an issuer is in DER."""
+    return authority.folder / f"crl-{issuer.identifier[:_FILE_DIGITS]}.der"
 
 
 def why_due(
@@ -112,8 +113,8 @@ def why_due(
     before = _before(authority)
     for place, issuer in enumerate(authority.issuers):
         there = before.get(issuer.identifier)
-        file = der_file(authority, issuer, first=place == 0)
-        if there is None or not file.exists() or file.read_bytes() != there.crl.public_bytes(Encoding.DER):
+        files = [der_file(authority, issuer)] + ([authority.folder / CRL_DER] if place == 0 else [])
+        if there is None or any(not _holds(file, there.crl) for file in files):
             return "there was none"
         if now >= there.refresh_at:
             return "half of its lifetime has passed"
@@ -140,23 +141,24 @@ def keys_of_revocations(authority: Authority, revocations: Iterable[Revocation])
 
 def status_of(authority: Authority, issuer: Issuer, serial: int) -> ocsp.Status:
     """The status of an issuer's certificate, for `ocsp.respond`."""
-    identifiers = _identifiers(authority, issuer)
+    identifier = issuer.identifier
     revocation = authority.ledger.revocation(serial)
-    if revocation is not None and revocation.authority in identifiers:
+    if revocation is not None and _is_from(authority, identifier, revocation):
         return ocsp.Revoked(revocation.time, revocation.reason)
     entry = authority.ledger.by_serial(serial)
-    if entry is not None and entry.authority in identifiers:
+    if entry is not None and _is_from(authority, identifier, entry):
         return ocsp.Good()
     return ocsp.Unknown()
 
 
 def _keys(authority: Authority, revocations: Iterable[Revocation]) -> Iterator[str]:
     names = {issuer.identifier: issuer.certificate.subject for issuer in authority.issuers}
-    first = authority.issuers[0]
-    names[""] = first.certificate.subject
     for one in revocations:
         serial = int(one.serial, 16)
         name = names.get(one.authority)
+        if name is None and not one.authority:
+            issuer = authority.issuer_of(one)
+            name = None if issuer is None else issuer.certificate.subject
         if name is not None:
             yield key_of(name, serial)
             continue
@@ -166,19 +168,25 @@ def _keys(authority: Authority, revocations: Iterable[Revocation]) -> Iterator[s
             yield certificate_key(certificate.public_bytes(Encoding.DER))
 
 
-def _identifiers(authority: Authority, issuer: Issuer) -> frozenset[str]:
-    """What the ledger calls an issuer: entries of an earlier version do not name the only one there was."""
-    own = issuer.identifier
-    return frozenset((own, "")) if own == authority.issuers[0].identifier else frozenset((own,))
+def _is_from(authority: Authority, identifier: str, record: Entry | Revocation) -> bool:
+    """Whether a certificate in the ledger was signed by the issuer with this key identifier."""
+    if record.authority:
+        return record.authority == identifier
+    owner = authority.issuer_of(record)
+    return owner is not None and owner.identifier == identifier
+
+
+def _holds(file: Path, crl: x509.CertificateRevocationList) -> bool:
+    return file.exists() and file.read_bytes() == crl.public_bytes(Encoding.DER)
 
 
 def _listed(authority: Authority, issuer: Issuer, before: Published | None) -> list[Revocation]:
     """What stands on the list of an issuer that follows the list `before`."""
-    identifiers = _identifiers(authority, issuer)
+    identifier = issuer.identifier
     return [
         one
         for one in authority.ledger.revoked()
-        if one.authority in identifiers
+        if _is_from(authority, identifier, one)
         and (before is None or one.not_after is None or before.this_update <= one.not_after)
     ]
 
@@ -234,9 +242,7 @@ def _published(one: RevocationList) -> Published | None:
 
 def _remove_others(authority: Authority) -> None:
     """Takes away lists in DER of issuers that are gone."""
-    wanted = {
-        der_file(authority, issuer, first=place == 0).name for place, issuer in enumerate(authority.issuers)
-    }
+    wanted = {CRL_DER, *(der_file(authority, issuer).name for issuer in authority.issuers)}
     for file in authority.folder.glob("crl*.der"):
         if file.name not in wanted:
             file.unlink()
