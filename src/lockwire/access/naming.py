@@ -9,6 +9,7 @@ them, or are "anonymous".
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -37,6 +38,9 @@ _FIELDS: Final = {
 }
 SOURCES: Final = tuple(_FIELDS)
 """What `username_from` may say."""
+
+# `cryptography` would write what a peer's certificate provokes to standard error, past the log.
+warnings.filterwarnings("ignore", "Attribute's length must be", UserWarning)
 
 _AnyName = TypeVar("_AnyName", x509.DNSName, x509.RFC822Name, x509.UniformResourceIdentifier, x509.IPAddress)
 
