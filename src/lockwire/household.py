@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from cryptography import x509
@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives import hashes
 from lockwire.access.database import AccessDatabase, create_database
 from lockwire.access.errors import AccessFileError
 from lockwire.access.passwords import generate_password
-from lockwire.access.rules import DEFAULT_RULES
+from lockwire.access.policy import Policy
+from lockwire.access.rules import DEFAULT_RULES, Rule
 from lockwire.access.takeover import take_over
 from lockwire.access.users import ADMINISTRATOR as ADMINISTRATOR_TAG
 from lockwire.access.users import make_user
@@ -65,6 +66,7 @@ class Household:
     """The authority and the access database of one data folder.
 
     taken_over: whether users and rules have just been brought in from an older folder's files.
+    configured_rules: those that the running broker's configuration adds.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Household:
         self.authority: Final = authority
         self.access: Final = access
         self.taken_over: Final = taken_over
+        self.configured_rules: tuple[Rule, ...] = ()
 
     @classmethod
     def open(cls, data: DataFolder) -> Household:
@@ -147,10 +150,19 @@ class Household:
         """Whether a client certificate was issued for this name."""
         return self.authority.ledger.latest(profiles.CLIENT.name, name) is not None
 
-    def new_password(self, name: str) -> str:
-        """Gives a user a generated password. Raises UserError where there is no such user, OSError."""
-        password = generate_password()
-        user = self.access.get(name)
-        tags = () if user is None else user.tags
-        self.access.replace(make_user(name, password, generated=True, tags=tags, with_scram=True))
-        return password
+    def holders(self, name: str, but: str = "") -> list[str]:
+        """Who is called so: "a user", "a device", "a pre-shared key"; rules for a name mean all of them.
+
+        but: without this one.
+        """
+        found = {
+            "user": self.access.get(name) is not None,
+            "device": self.has_device(name),
+            "pre-shared key": self.access.psk_key(name) is not None,
+        }
+        return [f"a {kind}" for kind, there in found.items() if there and kind != but]
+
+    def policy(self) -> Policy:
+        """What clients may do: what the access database says, and the configuration beside it."""
+        policy = self.access.policy()
+        return replace(policy, rules=(*policy.rules, *self.configured_rules))

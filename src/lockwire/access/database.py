@@ -95,6 +95,10 @@ class AccessDatabase:
         """The user of this name, None where there is none."""
         return self._contents.users.get(name)
 
+    def known(self, name: str) -> User:
+        """The user of this name. Raises UserError where there is none."""
+        return _known(self._contents, name)
+
     @property
     def has_slow(self) -> bool:
         """Some password takes milliseconds to check, so that a wrong one takes its time whoever it is for."""

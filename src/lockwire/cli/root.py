@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 
 from lockwire import is_compiled
-from lockwire.cli import broker, cert, cert_files, device, status, up, user
+from lockwire.cli import access, broker, cert, cert_check, cert_files, device, psk, status, up, user
 from lockwire.cli.options import CONTEXT, DataOption
 from lockwire.version import VERSION
 
-__all__ = ["app", "cert_files"]  # modules that add commands to a group are imported for that alone
+# Modules that add commands to a group are imported for that alone.
+__all__ = ["app", "cert_check", "cert_files"]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,6 +30,8 @@ app.add_typer(cert.app, name="cert", epilog="Example: lockwire cert inspect serv
 app.command(epilog="Example: lockwire status --json")(status.status)
 app.command(epilog="Example: lockwire reload --data /var/lib/lockwire")(status.reload)
 app.add_typer(user.app, name="user", epilog="Example: lockwire user passwd admin")
+app.add_typer(access.app, name="access", epilog="Example: lockwire access rules")
+app.add_typer(psk.app, name="psk", epilog="Example: lockwire psk add meter-3")
 
 
 def _print_version(value: bool) -> None:

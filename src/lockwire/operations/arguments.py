@@ -28,6 +28,21 @@ def flag(arguments: Arguments, name: str) -> bool:
     return value
 
 
+def optional_flag(arguments: Arguments, name: str) -> bool | None:
+    """An argument that is true or false, None where it is absent. Raises ControlError."""
+    return None if arguments.get(name) is None else flag(arguments, name)
+
+
+def integers(arguments: Arguments, name: str) -> list[int]:
+    """An argument that is a list of whole numbers, empty where it is absent. Raises ControlError."""
+    value = arguments.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(type(item) is int for item in value):
+        raise _wrong(name, "a list of whole numbers")
+    return [int(item) for item in value]
+
+
 def integer(arguments: Arguments, name: str, default: int) -> int:
     """An argument that is a whole number, `default` where it is absent. Raises ControlError."""
     value = arguments.get(name)

@@ -7,11 +7,16 @@ from typing import Final
 from lockwire.access.errors import AccessError
 from lockwire.control import Arguments, ControlError
 from lockwire.household import Household
-from lockwire.operations import devices, users
+from lockwire.operations import devices, permissions, psk, users
 from lockwire.operations.outcome import Operation, Outcome
 from lockwire.pki.errors import InvalidNameError, NameTakenError, PkiError
 
-OPERATIONS: Final[dict[str, Operation]] = {**devices.OPERATIONS, **users.OPERATIONS}
+OPERATIONS: Final[dict[str, Operation]] = {
+    **devices.OPERATIONS,
+    **permissions.OPERATIONS,
+    **psk.OPERATIONS,
+    **users.OPERATIONS,
+}
 
 
 def perform(household: Household, name: str, arguments: Arguments) -> Outcome:
