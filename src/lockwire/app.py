@@ -37,6 +37,9 @@ from lockwire.metrics import MetricsServer
 from lockwire.mqtt import reasons
 from lockwire.operations.outcome import AccessChanged, CertificatesRevoked, Outcome, UserGone
 from lockwire.pki.errors import PkiError
+from lockwire.pki.points import RevocationPoints
+from lockwire.pki.revocation import revoked_keys
+from lockwire.responder import Responder
 from lockwire.store.memory import MemoryStore
 from lockwire.tls.errors import TlsFileError, TlsPolicyError
 from lockwire.version import VERSION
@@ -131,6 +134,9 @@ class Application:
         self._metrics: MetricsServer | None = None
         self._control: ControlServer | None = None
         self._changing = asyncio.Lock()
+        self._responder = (
+            None if household is None else Responder(household.authority, self._changing, self._log)
+        )
         self._watch: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -139,11 +145,15 @@ class Application:
     async def start(self) -> None:
         """Listens, on everything or, where that fails, on nothing. Raises as `run` says."""
         try:
+            await self._deny_revoked()  # before the first client
             await self._broker.start()
             self._listening = True
             if self._tokens is not None:
                 self._tokens.reload()
             self._metrics = await self._start_metrics(self.settings)
+            if self._responder is not None:
+                await self._publish_points(self.settings)
+                await self._responder.start(self.settings.authority)
             if self._household is not None:
                 if sys.platform != "win32":
                     self._control = ControlServer(self._household.data, self._log.warning)
@@ -168,6 +178,8 @@ class Application:
             await self._control.stop()
         if self._metrics is not None:
             await self._metrics.stop()
+        if self._responder is not None:
+            await self._responder.stop()
         if self._listening:
             self._listening = False
             try:
@@ -286,6 +298,8 @@ class Application:
         }
         if self._household is not None:
             own["data"] = str(self._household.data.path)
+        if self._responder is not None:
+            own["revocation"] = self._responder.status()
         status = own | self._broker.status()
         counters = status["counters"]
         if isinstance(counters, dict):
@@ -302,9 +316,30 @@ class Application:
             elif isinstance(effect, UserGone):
                 self._broker.end_identity(effect.name, effect.realm, effect.detail)
             elif isinstance(effect, CertificatesRevoked):
-                self._broker.end_certificates(effect.keys)
+                await self._tell_revoked()
             else:
                 await self._broker.reload(self.settings)
+                await self._tell_revoked()
+
+    # -- revocation
+
+    async def _deny_revoked(self) -> None:
+        """Refuses what the authority revoked, and ends connections that rest on it."""
+        if self._household is not None:
+            keys = await asyncio.to_thread(revoked_keys, self._household.authority)
+            self._broker.deny("authority", keys)
+
+    async def _tell_revoked(self) -> None:
+        """Does what another ledger or another authority means for clients, and for who asks about them."""
+        await self._deny_revoked()
+        if self._responder is not None:
+            await self._responder.refresh()
+
+    async def _publish_points(self, settings: Settings) -> None:
+        """Has certificates say from now on where their revocation is published. Raises OSError."""
+        if self._household is not None:
+            points = RevocationPoints(settings.authority.crl_url, settings.authority.ocsp_url)
+            await asyncio.to_thread(self._household.authority.publish_at, points)
 
     # -- reload
 
@@ -342,7 +377,7 @@ class Application:
         metrics = await self._start_metrics(settings) if changed else self._metrics
         former, self._tokens = self._tokens, verifier
         try:
-            await self._broker.reload(settings)
+            await self._reload_network(settings)
         except BaseException:
             self._tokens = former
             if changed and metrics is not None:
@@ -357,6 +392,20 @@ class Application:
         self.settings = settings
         self._log.info("reloaded")
         return report
+
+    async def _reload_network(self, settings: Settings) -> None:
+        """Has broker and responder take other settings, both or neither."""
+        if self._responder is None:
+            await self._broker.reload(settings)
+            return
+        prepared = await self._responder.prepare(settings.authority)
+        try:
+            await self._broker.reload(settings)
+        except BaseException:
+            await prepared.discard()
+            raise
+        await self._publish_points(settings)
+        await self._responder.adopt(prepared)
 
     async def _reload_for_signal(self) -> None:
         try:
