@@ -107,8 +107,7 @@ class Family:
 _SMALL_RECORD: Final = 4096
 _SHORT_CHAIN: Final = 3072
 _NO_EDWARDS: Final = (KeyLimit("RSA"), KeyLimit("EC"))
-"""mbed TLS 2.28 refuses a certificate with an Ed25519 key (-0x262E, measured); BearSSL has RSA and EC "
-"only."""
+"""mbed TLS 2.28 refuses a certificate with an Ed25519 key (-0x262E, measured); BearSSL has none either."""
 _ADDRESS_AS_NAME: Final[tuple[NameField, ...]] = ("dNSName", "commonName")
 """mbed TLS 2.28 and BearSSL 0.6 do not read iPAddress entries. Measured."""
 

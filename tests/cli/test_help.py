@@ -17,6 +17,7 @@ COMMANDS = [
     ("up",),
     ("broker",),
     ("cert",),
+    ("cert", "check"),
     ("cert", "inspect"),
     ("device",),
     ("device", "add"),

@@ -1,5 +1,4 @@
-"""Any file is read by its content: each form as openssl writes it, and everything that can be wrong with "
-"it."""
+"""Any file is read by its content: each form as openssl writes it, and all that can be wrong with it."""
 
 from __future__ import annotations
 
@@ -176,6 +175,7 @@ class TestPem:
         raw = 'static const char ca[] PROGMEM = R"EOF(\n' + "\n".join(lines) + '\n)EOF";\n'
         expected = read_content(folder / "c.pem").certificates
         assert self.certificates(sketch).certificates == expected
+        assert self.certificates(sketch).form == self.certificates(raw).form == "header"
         assert self.certificates(raw).certificates == expected
 
     def test_from_windows(self, folder: Path) -> None:

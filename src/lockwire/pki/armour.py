@@ -12,6 +12,7 @@ from typing import Final
 BEGIN: Final = "-----BEGIN "
 _BEGIN_LINE: Final = re.compile(r"-----BEGIN ([A-Z0-9 .#]+?)-----")
 _HEADER: Final = re.compile(r"([A-Za-z-]+): *(.*)")
+_IN_SOURCE: Final = re.compile(r"""["'(]\s*-----BEGIN """)
 _QUOTED: Final = re.compile(r"""["'](.*)["']""")
 _BASE64_LINE: Final = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 
@@ -54,6 +55,11 @@ def as_text(data: bytes) -> str | None:
     except UnicodeDecodeError:
         # Comments in another encoding do not matter to the blocks between them.
         return data.decode("latin-1") if BEGIN.encode() in data else None
+
+
+def is_source(text: str) -> bool:
+    """Whether the blocks are strings in the source of a program."""
+    return _IN_SOURCE.search(text) is not None
 
 
 def bare_base64(text: str) -> bytes | None:

@@ -57,8 +57,12 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a file holds: its form ("PEM", "DER", "base64", "PKCS#7", "PKCS#12"), its size in bytes, the "
-    "things."""
+    """What a file holds.
+
+    form: "PEM", "header" (PEM inside a program's source), "DER", "base64", "PKCS#7" or "PKCS#12".
+    size: of the file, in bytes.
+    notes: what was left out, a phrase each.
+    """
 
     path: Path
     form: str
@@ -145,7 +149,8 @@ class _Reader:
                     )
         except armour.ArmourError as error:
             raise MalformedFileError(str(error), _LOOK, self._path, error.line) from error
-        return Content(self._path, "PEM", size, tuple(items), tuple(notes))
+        form = "header" if armour.is_source(text) else "PEM"
+        return Content(self._path, form, size, tuple(items), tuple(notes))
 
     def _open_block(self, block: armour.Block) -> Iterator[Item]:
         if block.label == "OPENSSH PRIVATE KEY" or "PGP" in block.label:
