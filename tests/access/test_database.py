@@ -229,6 +229,20 @@ class TestRules:
             database.remove_rules([1, 7])
         assert database.rules == {1: READ}
 
+    def test_regular_expressions_that_cannot_be_are_refused_before_they_are_stored(
+        self, database: AccessDatabase
+    ) -> None:
+        with pytest.raises(RuleError):
+            database.add_rules([Rule("everyone", ("publish",), "", regexp="(a")])
+        with pytest.raises(RuleError, match="'write'"):
+            database.set_permissions("jo", ResourcePermission("", "(a", ""), [])
+        with pytest.raises(RuleError, match="'read'"):
+            database.set_permissions("jo", None, [TopicPermission("amq.topic", "", "(a")])
+        database = again(database)
+        assert not database.rules
+        assert not database.resources
+        assert not database.topic_permissions
+
     def test_that_cannot_be_are_refused_all_together(self, database: AccessDatabase) -> None:
         with pytest.raises(RuleError, match="a/#/b"):
             database.add_rules([READ, Rule("everyone", ("publish",), "a/#/b")])
@@ -396,6 +410,7 @@ class TestDamaged:
             ("INSERT INTO tags VALUES ('jo', 'king')", "the user 'jo': There is no tag 'king'"),
             ("UPDATE rules SET topics = 'a/#/b'", "rule 1: 'topics' is 'a/#/b'"),
             ("UPDATE rules SET qos = 'x'", "rule 1: "),
+            ("UPDATE rules SET topics = '', regexp = '(a'", "regular expression"),
             ("INSERT INTO psk VALUES ('meter', 'secret')", "a pre-shared key is not bytes"),
         ],
     )

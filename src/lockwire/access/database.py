@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from lockwire.access import tables
-from lockwire.access.errors import UserError
+from lockwire.access.authorizer import AccessAuthorizer
+from lockwire.access.errors import RuleError, UserError
 from lockwire.access.mirror import Contents, members_by_group
 from lockwire.access.policy import Policy, ResourcePermission, TopicPermission
 from lockwire.access.rules import Rule, check_rule
@@ -58,8 +59,9 @@ class AccessDatabase:
         if path is None:
             with self._storage.transaction() as connection:
                 tables.put_decoy_key(connection, os.urandom(DECOY_BYTES))
+        self._judge = AccessAuthorizer()
         try:
-            self._contents = tables.read(self._storage).settle()
+            self._contents = self._read(self._storage)
         except BaseException:
             self._storage.close()
             raise
@@ -76,7 +78,7 @@ class AccessDatabase:
         with self._lock:
             storage = Storage(self.path)
             try:
-                contents = tables.read(storage).settle()
+                contents = self._read(storage)
             except BaseException:
                 storage.close()
                 raise
@@ -211,7 +213,10 @@ class AccessDatabase:
         return self._contents.rules
 
     def add_rules(self, rules: Iterable[Rule]) -> list[int]:
-        """Adds rules; gives their numbers. One that is there word for word keeps the number it has."""
+        """Adds rules; gives their numbers. One that is there word for word keeps the number it has.
+
+        Raises RuleError for one that cannot be, and then adds none.
+        """
         with self._change() as (connection, contents):
             return _add_rules(connection, contents, rules)
 
@@ -227,7 +232,7 @@ class AccessDatabase:
             return removed
 
     def replace_rules(self, rules: Iterable[Rule]) -> list[int]:
-        """Puts these rules in the place of all others; gives their numbers."""
+        """Puts these rules in the place of all others; gives their numbers. Raises as `add_rules`."""
         with self._change() as (connection, contents):
             connection.execute("DELETE FROM rules")
             contents.rules.clear()
@@ -246,7 +251,8 @@ class AccessDatabase:
     def set_permissions(
         self, name: str, resource: ResourcePermission | None, topics: Iterable[TopicPermission]
     ) -> None:
-        """Gives a name these permissions and no others. Raises UserError for a name that cannot be one."""
+        """Gives a name these permissions and no others. Raises UserError for a name, RuleError for a regular
+        expression that cannot be."""
         check_name(name)
         with self._change() as (connection, contents):
             tables.put_permissions(connection, contents, name, resource, tuple(topics))
@@ -296,8 +302,26 @@ class AccessDatabase:
             contents = self._contents.copy()
             with self._storage.transaction() as connection:
                 yield connection, contents
-                contents.settle()
+                self._check(contents.settle())
             self._contents = contents
+
+    def _read(self, storage: Storage) -> Contents:
+        contents = tables.read(storage).settle()
+        try:
+            self._judge.set_policy(contents.policy)
+        except RuleError as error:
+            raise storage.error(str(error)) from error
+        return contents
+
+    def _check(self, contents: Contents) -> None:
+        """Refuses rules and permissions that could not be put in force. Raises RuleError."""
+        old = self._contents
+        same_permissions = (old.resources, old.topic_permissions) == (
+            contents.resources,
+            contents.topic_permissions,
+        )
+        if old.rules != contents.rules or not same_permissions:
+            self._judge.set_policy(contents.policy)
 
 
 def create_database(

@@ -42,7 +42,7 @@ def rules(
     ] = None,
     data: DataOption = None,
 ) -> None:
-    """List the rules with their numbers. One that denies beats all that allow; what none allows is refused."""
+    """List the rules with their numbers. One that denies beats all others; what none allows is refused."""
     found = ask(locate(data), "access.rules", who=who)
     assert isinstance(found, list)
     print_rules(found)

@@ -23,7 +23,7 @@ TopicArgument = Annotated[
     str,
     typer.Argument(
         metavar="TOPIC",
-        help="A topic filter, such as pump/+/state; {username}, {client_id}, {cn} stand for the client's own.",
+        help="A topic filter, such as pump/+/state; {username}, {client_id} and {cn} are the client's own.",
         show_default=False,
     ),
 ]
