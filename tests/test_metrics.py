@@ -33,6 +33,12 @@ def status() -> dict[str, object]:
         ],
         "counters": counters.snapshot(),
         "refusals": {"handshake": 5},
+        "revocation": {
+            "lists": [{"issuer": "Works CA", "next_update": 1.8e9, "revoked": 2}],
+            "problems": 0,
+            "ocsp_answers": 6,
+            "ocsp_put_off": 1,
+        },
     }
 
 
@@ -64,6 +70,11 @@ async def test_every_number_of_the_status_is_a_sample(port: int) -> None:
     assert samples["lockwire_bytes_sent_total",] == 12345
     assert samples["lockwire_sessions",] == 4
     assert samples["lockwire_refusals_total", "handshake"] == 5
+    assert samples["lockwire_crl_next_update_seconds", "Works CA"] == 1.8e9
+    assert samples["lockwire_crl_revoked", "Works CA"] == 2
+    assert samples["lockwire_crl_problems",] == 0
+    assert samples["lockwire_ocsp_answers_total",] == 6
+    assert samples["lockwire_ocsp_put_off_total",] == 1
     assert samples["lockwire_uptime",] == 1.5
     assert samples["lockwire_loop_delay_max_ms",] == 0
     assert samples["lockwire_listener_connections", "tls", "tls"] == 2

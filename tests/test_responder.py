@@ -146,7 +146,7 @@ async def test_lists_are_there_from_the_start_and_said_to_be(served: Served) -> 
     status = served.responder.status()
     one = x509.load_pem_x509_crl((await served.fetch("/crl.pem"))[1])
     assert one.next_update_utc is not None
-    assert status["problems"] == []
+    assert status["problems"] == 0
     lists = status["lists"]
     assert isinstance(lists, list)
     assert lists[0]["next_update"] == one.next_update_utc.timestamp()
@@ -181,17 +181,11 @@ async def test_lists_that_cannot_be_written_are_a_problem_until_they_can(served:
     file.unlink()
     file.mkdir()
     await served.responder.refresh()
-    (problem,) = _problems(served)
+    (problem,) = served.responder.problems()
     assert "cannot be written" in problem
     file.rmdir()
     await served.responder.refresh()
-    assert _problems(served) == []
-
-
-def _problems(served: Served) -> list[str]:
-    problems = served.responder.status()["problems"]
-    assert isinstance(problems, list)
-    return problems
+    assert served.responder.problems() == []
 
 
 async def test_a_flood_is_put_off_and_served_again_in_the_next_second(served: Served) -> None:

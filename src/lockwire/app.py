@@ -298,9 +298,10 @@ class Application:
         }
         if self._household is not None:
             own["data"] = str(self._household.data.path)
-        if self._responder is not None:
-            own["revocation"] = self._responder.status()
         status = own | self._broker.status()
+        if self._responder is not None:
+            status["revocation"] = self._responder.status()
+            status["problems"] = self._responder.problems()
         counters = status["counters"]
         if isinstance(counters, dict):
             counters.update(self._passwords.counts())

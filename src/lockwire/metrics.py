@@ -75,6 +75,8 @@ def families(status: Status) -> Iterator[Metric]:
             yield from _counters(value)
         elif name == "listeners" and isinstance(value, list):
             yield from _listeners(value)
+        elif name == "revocation" and isinstance(value, Mapping):
+            yield from _revocation(value)
         elif name == "refusals" and isinstance(value, Mapping):
             refused = CounterMetricFamily("lockwire_refusals", "What was refused, by kind", labels=["kind"])
             for kind, count in value.items():
@@ -117,6 +119,31 @@ def _listeners(listeners: list[Mapping[str, object]]) -> Iterator[Metric]:
             family.add_metric(labels, float(connections))
     yield family
     yield _exposed(listeners)
+
+
+def _revocation(status: Mapping[str, object]) -> Iterator[Metric]:
+    """What `lockwire.responder` says: an alarm on the next update comes before anybody is refused."""
+    due = GaugeMetricFamily(
+        "lockwire_crl_next_update_seconds", "When a revocation list ends, in Unix time", labels=["issuer"]
+    )
+    revoked = GaugeMetricFamily(
+        "lockwire_crl_revoked", "Certificates on a revocation list", labels=["issuer"]
+    )
+    lists = status.get("lists")
+    for one in lists if isinstance(lists, list) else []:
+        due.add_metric([str(one["issuer"])], float(one["next_update"]))
+        revoked.add_metric([str(one["issuer"])], float(one["revoked"]))
+    yield due
+    yield revoked
+    for name, text in (("ocsp_answers", "OCSP answers"), ("ocsp_put_off", "OCSP requests told to try later")):
+        count = status.get(name)
+        if isinstance(count, int):
+            yield CounterMetricFamily(f"lockwire_{name}", text, value=float(count))
+    problems = status.get("problems")
+    if isinstance(problems, int):
+        yield GaugeMetricFamily(
+            "lockwire_crl_problems", "What is wrong with the authority's lists", value=float(problems)
+        )
 
 
 def _exposed(listeners: list[Mapping[str, object]]) -> Metric:

@@ -141,19 +141,20 @@ class Responder:
             due = min(one.next_update for one in self._lists)
             self._log.info("revocation lists written", reason=reason, next_update=f"{due:%Y-%m-%d %H:%M} UTC")
 
-    def status(self) -> dict[str, object]:
-        """The lists with when the next is due, what is wrong, and where they are served.
-
-        `next_update` is in seconds since 1970.
-        """
+    def problems(self) -> list[str]:
+        """What is wrong with the lists, a sentence each without a full stop."""
         now = datetime.datetime.now(datetime.UTC)
-        problems = [self._failure] if self._failure else []
-        problems += [
-            f"the revocation list of {one.issuer} ended on {one.next_update:%Y-%m-%d %H:%M} UTC: "
-            "whoever checks certificates with it refuses them all"
+        found = [self._failure] if self._failure else []
+        found += [
+            f"the revocation list of {one.issuer} ended on {one.next_update:%Y-%m-%d %H:%M} UTC, "
+            "and whoever checks certificates with it refuses them all"
             for one in self._lists
             if one.next_update <= now
         ]
+        return found
+
+    def status(self) -> dict[str, object]:
+        """The lists with when the next is due, in seconds since 1970, and where they are served."""
         return {
             "lists": [
                 {
@@ -165,7 +166,7 @@ class Responder:
                 }
                 for one in self._lists
             ],
-            "problems": problems,
+            "problems": len(self.problems()),
             "served": self._endpoint,
             "ocsp_answers": self._answers.answered,
             "ocsp_put_off": self._answers.put_off,
