@@ -22,6 +22,8 @@ from lockwire.access.checker import PasswordChecker
 from lockwire.access.database import AccessDatabase
 from lockwire.access.errors import AccessError
 from lockwire.access.keysources import key_source
+from lockwire.access.plugins.authorizer import PluginAuthorizer
+from lockwire.access.plugins.host import PluginHost
 from lockwire.access.policy import Policy
 from lockwire.access.rules import ANONYMOUS, DEFAULT_RULES, EVERYONE, RECEIVE, RIGHTS, SUBSCRIBE, Rule
 from lockwire.access.tokens import TokenVerifier
@@ -122,12 +124,17 @@ class Application:
         self._tokens: TokenVerifier | None = None
         self._tokens = self._token_verifier(settings)
         self._authorizer = AccessAuthorizer(self._policy(settings))
+        self._plugin = self._plugin_host(settings)
+        self._guard: PluginAuthorizer | None = None
+        if self._plugin is not None and settings.plugin.authorize:
+            self._guard = self._plugin.authorizer(self._authorizer)
         self._broker = Broker(
             settings,
             store=MemoryStore(),
             authenticators=self._authenticator,
-            authorizer=self._authorizer,
+            authorizer=self._guard or self._authorizer,
             log=self._log,
+            psk_key=self._psk_key,
         )
         self._listening = False
         self._collector = Collector(lambda: self._broker.core.counters.packets_received)
@@ -188,6 +195,8 @@ class Application:
             except TimeoutError:
                 self._log.warning("clients did not leave in time", seconds=STOP_TIMEOUT)
             self._log.info("stopped")
+        if self._plugin is not None:
+            await self._plugin.close()
         self._passwords.close()
 
     @contextlib.contextmanager
@@ -235,7 +244,32 @@ class Application:
             username_from=listener.identity.username_from,
             client_id=listener.identity.client_id,
             tokens=self._tokens,
+            plugin=None if self._plugin is None else self._plugin.authenticator,
         )
+
+    def _psk_key(self, identity: str) -> bytes | None:
+        """The pre-shared key of an identity: the data folder's, else the plug-in's."""
+        key = None if self._household is None else self._household.access.psk_key(identity)
+        return self._plugin.keys(identity) if key is None and self._plugin is not None else key
+
+    def _plugin_host(self, settings: Settings) -> PluginHost | None:
+        """The plug-in of the settings, None without one. Raises PluginError."""
+        plugin = settings.plugin
+        if not plugin.name:
+            return None
+        return PluginHost(plugin.name, plugin.options, plugin.timeout, plugin.cache, self._log)
+
+    async def _adopt_plugin(self, settings: Settings, former: PluginHost | None) -> None:
+        """Has the rest of the broker use the plug-in that a reload brought."""
+        plugin = self._plugin
+        if self._guard is not None and plugin is not None and settings.plugin.authorize:
+            plugin.serve(self._guard)
+        elif self._guard is not None:
+            self._guard.rest()
+        elif plugin is not None and settings.plugin.authorize:
+            self._log.warning("plugin.authorize counts from the next start on")
+        if former is not None:
+            await former.close()
 
     def _token_verifier(self, settings: Settings) -> TokenVerifier | None:
         """For the listeners that take tokens, None without any. Raises KeySetError, OSError.
@@ -374,19 +408,25 @@ class Application:
             report["server_certificate"] = await self._ensure_server_certificate(settings)
         configure(settings.log)
         verifier = self._token_verifier(settings)
+        plugin = self._plugin_host(settings)  # made anew: it may read files of its own
         changed = settings.metrics != self.settings.metrics
         metrics = await self._start_metrics(settings) if changed else self._metrics
         former, self._tokens = self._tokens, verifier
+        former_plugin, self._plugin = self._plugin, plugin
         try:
             await self._reload_network(settings)
         except BaseException:
             self._tokens = former
+            self._plugin = former_plugin
+            if plugin is not None:
+                await plugin.close()
             if changed and metrics is not None:
                 await metrics.stop()
             raise
         if changed and self._metrics is not None:
             await self._metrics.stop()
         self._metrics = metrics
+        await self._adopt_plugin(settings, former_plugin)
         policy = self._policy(settings)
         if policy != self._authorizer.policy:
             self._enforce(policy)

@@ -274,9 +274,6 @@ async def test_an_answer_is_used_again_for_the_same_credentials_only() -> None:
     for credentials in others:
         await decide(adapter, credentials)
     assert plugin.asked == 1 + len(others)
-    adapter.forget()
-    await decide(adapter)
-    assert plugin.asked == 2 + len(others)
 
 
 async def test_nothing_is_used_again_where_the_cache_is_off() -> None:

@@ -54,10 +54,6 @@ class PluginAuthenticator(Authenticator):
 
         self._calls.ask(lambda: self.plugin.authenticate(credentials), answered)
 
-    def forget(self) -> None:
-        """No answer is used again that was given up to now."""
-        self._answers.clear()
-
     def _judge(self, answer: object, credentials: Credentials) -> Decision:
         problem = _problem(answer)
         if problem or not isinstance(answer, (Accepted, Refused, Unknown)):

@@ -45,9 +45,14 @@ class PluginAuthorizer(Authorizer):
 
     def use(self, plugin: Plugin, calls: Calls, seconds: float) -> None:
         """Asks another plug-in from now on; no answer of the last one is used again."""
-        self._plugin = plugin
+        self._plugin: Plugin | None = plugin
         self._calls = calls
         self._seconds = seconds
+        self.forget()
+
+    def rest(self) -> None:
+        """Asks no plug-in any more: the rules decide alone."""
+        self._plugin = None
         self.forget()
 
     def forget(self) -> None:
@@ -57,7 +62,7 @@ class PluginAuthorizer(Authorizer):
 
     def publish_mask(self, identity: Identity, client_id: str, topic: bytes) -> int:
         mask = self.rules.publish_mask(identity, client_id, topic)
-        if mask == EVERY_PUBLISH:
+        if mask == EVERY_PUBLISH or self._plugin is None:
             return mask
         return NO_PUBLISH if topic.startswith(b"$") else ASK
 
@@ -84,7 +89,7 @@ class PluginAuthorizer(Authorizer):
 
     def granted_qos(self, identity: Identity, client_id: str, topic_filter: str, qos: int) -> int:
         granted = self.rules.granted_qos(identity, client_id, topic_filter, qos)
-        if granted != REFUSED:
+        if granted != REFUSED or self._plugin is None:
             return granted
         found = self.rules.inquire(identity, client_id, SUBSCRIBE, topic_filter, qos, False)
         return REFUSED if found.rule is not None or found.exhausted else ASK
@@ -102,7 +107,7 @@ class PluginAuthorizer(Authorizer):
     def may_receive(self, identity: Identity, client_id: str, topic: bytes) -> bool:
         if self.rules.may_receive(identity, client_id, topic):
             return True
-        if self.rules.policy.filtered:
+        if self.rules.policy.filtered or self._plugin is None:
             return False
         return self.rules.inquire(identity, client_id, RECEIVE, topic.decode(), 0, False).rule is None
 
@@ -113,6 +118,10 @@ class PluginAuthorizer(Authorizer):
         return self._answers.get(question)
 
     def _ask(self, question: Question, done: Callable[[bool], None]) -> None:
+        plugin = self._plugin
+        if plugin is None:
+            done(False)
+            return
         revision = self.revision, self.rules.revision
 
         def answered(answer: bool | Failure) -> None:
@@ -124,6 +133,4 @@ class PluginAuthorizer(Authorizer):
             done(allowed)
 
         identity, client_id, action, topic, qos, retain = question
-        self._calls.ask(
-            lambda: self._plugin.authorize(identity, client_id, action, topic, qos, retain), answered
-        )
+        self._calls.ask(lambda: plugin.authorize(identity, client_id, action, topic, qos, retain), answered)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from structlog.typing import FilteringBoundLogger
 
@@ -36,33 +36,16 @@ class PluginHost:
         self._log = log
         self._calls = Calls(name, timeout, log)
         self._cache = cache
-        self._keys: list[PluginKeys] = []
-        self._authorizer: PluginAuthorizer | None = None
         self.authenticator = PluginAuthenticator(self.plugin, self._calls, cache)
+        self.keys = PluginKeys(self.plugin, self._calls, cache)
 
     def authorizer(self, rules: AccessAuthorizer) -> PluginAuthorizer:
         """The authorizer that asks the plug-in where no rule decides."""
-        self._authorizer = PluginAuthorizer(rules, self.plugin, self._calls, self._cache)
-        return self._authorizer
+        return PluginAuthorizer(rules, self.plugin, self._calls, self._cache)
 
     def serve(self, authorizer: PluginAuthorizer) -> None:
         """Takes the place of another host's plug-in in its authorizer."""
-        self._authorizer = authorizer
         authorizer.use(self.plugin, self._calls, self._cache)
-
-    def keys(self, own: Callable[[str], bytes | None]) -> PluginKeys:
-        """Pre-shared keys: the broker's own first, then the plug-in's."""
-        keys = PluginKeys(own, self.plugin, self._calls, self._cache)
-        self._keys.append(keys)
-        return keys
-
-    def forget(self) -> None:
-        """Answers that were given up to now are not used again."""
-        self.authenticator.forget()
-        if self._authorizer is not None:
-            self._authorizer.forget()
-        for keys in self._keys:
-            keys.forget()
 
     async def close(self) -> None:
         """Answers what is open with a refusal, and ends the plug-in."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from lockwire.access.plugins.cache import Cache
@@ -20,14 +19,10 @@ class PluginKeys:
     OpenSSL wants a key at once. An identity whose key is not at hand is refused, its key is asked for
     meanwhile, and the device's next attempt finds it. Unknown identities are asked for again each time.
 
-    own: gives the keys that the broker has itself, which come first. plugin, calls, seconds: as for
-    PluginAuthenticator.
+    plugin, calls, seconds: as for PluginAuthenticator.
     """
 
-    def __init__(
-        self, own: Callable[[str], bytes | None], plugin: Plugin, calls: Calls, seconds: float
-    ) -> None:
-        self._own = own
+    def __init__(self, plugin: Plugin, calls: Calls, seconds: float) -> None:
         self._plugin = plugin
         self._calls = calls
         self._seconds = max(seconds, LEAST_SECONDS)
@@ -36,15 +31,11 @@ class PluginKeys:
 
     def __call__(self, identity: str) -> bytes | None:
         """The key of an identity that is at hand, None where there is none yet."""
-        key = self._own(identity) or self._keys.get(identity)
+        key = self._keys.get(identity)
         if key is None and identity not in self._asked:
             self._asked.add(identity)
             self._calls.ask(lambda: self._plugin.psk_key(identity), lambda key: self._answered(identity, key))
         return key
-
-    def forget(self) -> None:
-        """No key is used again that was given up to now."""
-        self._keys.clear()
 
     def _answered(self, identity: str, key: bytes | Failure | None) -> None:
         self._asked.discard(identity)
