@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from cryptography import x509
@@ -95,6 +97,18 @@ class Household:
         return cls(data, authority, AccessDatabase(data.access_database), taken_over)
 
     @classmethod
+    def found(cls, data: DataFolder, make_authority: Callable[[Path], object]) -> Household:
+        """Makes what a folder needs for issuing: an authority, by `make_authority`, and the access database.
+
+        Administrator and server certificate come with `prepare`. Raises PkiError, AccessError, OSError.
+        """
+        make_authority(data.ca)
+        taken_over = take_over(data.access_database, data.old_users, data.old_rules)
+        if not data.access_database.exists():
+            create_database(data.access_database, DEFAULT_RULES)
+        return cls(data, Authority.open(data.ca), AccessDatabase(data.access_database), taken_over)
+
+    @classmethod
     def prepare(cls, data: DataFolder) -> tuple[Household, str | None]:
         """As `open`, and makes what is not there yet: authority, administrator, rules.
 
@@ -136,9 +150,9 @@ class Household:
         """The SHA-256 fingerprint of the root, AA:BB:..., as OpenSSL writes it."""
         return self.authority.root.fingerprint(hashes.SHA256()).hex(":").upper()
 
-    def add_device(self, name: str, replace: bool = False) -> Credentials:
-        """Issues a client certificate. Raises PkiError for a name that cannot be had, OSError."""
-        issued = self.authority.issue_client(name, replace)
+    def add_device(self, name: str, replace: bool = False, by: str = "") -> Credentials:
+        """Issues a client certificate, asked for by `by`. Raises PkiError where it cannot be had, OSError."""
+        issued = self.authority.issue_client(name, replace, by=by)
         return Credentials(
             self.authority.device_ca.read_bytes(),
             issued.chain,

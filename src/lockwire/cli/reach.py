@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import sys
+
 from lockwire.cli.failures import FAILED, CommandError
 from lockwire.control import ControlClient, NotRunningError
 from lockwire.data import DataFolder, DataFolderError, LockedError
@@ -34,9 +38,11 @@ def call(data: DataFolder, command: str) -> object:
 def ask(data: DataFolder, operation: str, **arguments: object) -> object:
     """Has an operation done, by the running broker or here; gives its answer.
 
+    Operations that keep a record get `by`, who runs this command.
     Raises as `call`; OSError where the disk refuses.
     """
     data.require()
+    arguments = {"by": local_user(), **arguments}
     try:
         return ControlClient(data).call(operation, **arguments)
     except NotRunningError:
@@ -46,6 +52,18 @@ def ask(data: DataFolder, operation: str, **arguments: object) -> object:
             return perform(Household.open(data), operation, arguments).answer
     except LockedError as error:
         raise _unreachable(error) from error
+
+
+def local_user() -> str:
+    """Who runs this process, for the authority's ledger: the user's name, and who became it with sudo."""
+    uid = os.getuid() if sys.platform != "win32" else None
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        name = ""
+    known = name if uid is None else f"{name} (uid {uid})" if name else f"uid {uid}"
+    invoker = os.environ.get("SUDO_USER")
+    return f"{known}, by sudo from {invoker}" if uid == 0 and invoker else known
 
 
 def _unreachable(error: LockedError) -> CommandError:

@@ -7,11 +7,13 @@ from typing import Final
 from lockwire.access.errors import AccessError
 from lockwire.control import Arguments, ControlError
 from lockwire.household import Household
-from lockwire.operations import devices, permissions, psk, users
+from lockwire.operations import authority, certificates, devices, permissions, psk, users
 from lockwire.operations.outcome import Operation, Outcome
-from lockwire.pki.errors import InvalidNameError, NameTakenError, PkiError
+from lockwire.pki.errors import BAD_INPUT, PkiError
 
 OPERATIONS: Final[dict[str, Operation]] = {
+    **authority.OPERATIONS,
+    **certificates.OPERATIONS,
     **devices.OPERATIONS,
     **permissions.OPERATIONS,
     **psk.OPERATIONS,
@@ -23,7 +25,7 @@ def perform(household: Household, name: str, arguments: Arguments) -> Outcome:
     """Does an operation. Raises ControlError with what was wrong and what to do; OSError."""
     try:
         return OPERATIONS[name](household, arguments)
-    except (InvalidNameError, NameTakenError) as error:
+    except BAD_INPUT as error:
         raise ControlError(error.problem, error.remedy, bad_input=True) from error
     except PkiError as error:
         raise ControlError(str(error)) from error

@@ -28,7 +28,7 @@ from lockwire.pki.branches import Branch, read_branch
 from lockwire.pki.certificate import common_name_of, is_address
 from lockwire.pki.certificates import end_entity_certificate, pem, random_serial
 from lockwire.pki.changes import Changes, complete
-from lockwire.pki.errors import InvalidNameError, MismatchError, NameTakenError, RequestError
+from lockwire.pki.errors import InvalidNameError, MismatchError, NameTakenError, PkiError, RequestError
 from lockwire.pki.founding import CLIENT_CA, DEVICE_CA, LEDGER, RSA_DEVICE_CA, NewAuthority, found
 from lockwire.pki.issuer import Issuer, SigningKey, is_issued_by
 from lockwire.pki.keys import KeyKind, PublicKey, check_public_key, generate_key, key_pem, leaf_kind
@@ -287,16 +287,28 @@ class Authority:
 
         InvalidNameError, NameTakenError.
         """
+        found = self.first_problem(requests, replace, now)
+        if found is not None:
+            raise found[1]
+
+    def first_problem(
+        self, requests: Sequence[Request], replace: bool = False, now: datetime.datetime | None = None
+    ) -> tuple[int, PkiError] | None:
+        """The first request whose name cannot be had: its place, and what `check` raises for it."""
         owners = self.owners(now or datetime.datetime.now(datetime.UTC))
         seen: set[str] = set()
-        for request in requests:
+        for place, request in enumerate(requests):
             if not request.profile.is_client:
                 continue
-            self._check_free(request, replace)
-            if request.name in seen:
-                raise NameTakenError(f"{request.name!r} is asked for twice", "Ask for each name once.")
+            try:
+                self._check_free(request, replace)
+                if request.name in seen:
+                    raise NameTakenError(f"{request.name!r} is asked for twice", "Ask for each name once.")
+                _check_not_anothers(request, owners)
+            except (NameTakenError, InvalidNameError) as error:
+                return place, error
             seen.add(request.name)
-            _check_not_anothers(request, owners)
+        return None
 
     def owners(self, now: datetime.datetime) -> dict[str, set[str]]:
         """Who has which names in certificates that are valid: "server", or a client's common name."""

@@ -81,3 +81,20 @@ class PasswordError(PkiError):
 
 class UnreachableError(PkiError):
     """A server whose certificates were asked for and that did not answer, or not in TLS."""
+
+
+BAD_INPUT = (
+    ImportRefusedError,
+    InvalidNameError,
+    NameTakenError,
+    PasswordError,
+    RequestError,
+    RolloverError,
+    UnknownCertificateError,
+    WeakKeyError,
+)
+"""Errors that whoever asked can do something about; the others are about the data folder."""
+
+
+class ConversionError(PkiError):
+    """A file that cannot become what was asked for."""
