@@ -180,7 +180,7 @@ class UrlKeys(KeySource):
         cache: float,
         log: FilteringBoundLogger,
         clock: Callable[[], float] = time.monotonic,
-        read: Callable[[str, Path | None], bytes] = fetch,
+        deadline: float = DEADLINE,
     ) -> None:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -195,7 +195,7 @@ class UrlKeys(KeySource):
         self._cache = cache
         self._log = log
         self._clock = clock
-        self._fetch = read
+        self._deadline = deadline
         self._keys: KeySet | None = None
         self._read_at = 0.0
         self._tried_at = -FETCH_INTERVAL
@@ -246,14 +246,13 @@ class UrlKeys(KeySource):
         self._tried_at = self._clock()
         self._request += 1
         request = self._request
-        self._timer = loop.call_later(
-            DEADLINE, self._answered, request, KeySetError(f"{self._url}: no answer within {DEADLINE:.0f} s")
-        )
+        late = KeySetError(f"{self._url}: no answer within {self._deadline:g} s")
+        self._timer = loop.call_later(self._deadline, self._answered, request, late)
 
         def work() -> None:
             answer: KeySet | Exception
             try:
-                answer = parse_jwks(self._fetch(self._url, self._ca), self._url)
+                answer = parse_jwks(fetch(self._url, self._ca), self._url)
             except Exception as error:  # the thread's outermost edge: it is logged
                 answer = error
             # a closed loop: the broker has gone
