@@ -18,6 +18,7 @@ COMMANDS = [
     ("broker",),
     ("cert",),
     ("cert", "check"),
+    ("cert", "convert"),
     ("cert", "inspect"),
     ("device",),
     ("device", "add"),

@@ -9,12 +9,24 @@ from typing import Annotated
 import typer
 
 from lockwire import is_compiled
-from lockwire.cli import access, broker, cert, cert_check, cert_files, device, psk, status, up, user
+from lockwire.cli import (
+    access,
+    broker,
+    cert,
+    cert_check,
+    cert_convert,
+    cert_files,
+    device,
+    psk,
+    status,
+    up,
+    user,
+)
 from lockwire.cli.options import CONTEXT, DataOption
 from lockwire.version import VERSION
 
 # Modules that add commands to a group are imported for that alone.
-__all__ = ["app", "cert_check", "cert_files"]
+__all__ = ["app", "cert_check", "cert_convert", "cert_files"]
 
 app = typer.Typer(
     no_args_is_help=True,
