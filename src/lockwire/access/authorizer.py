@@ -101,7 +101,7 @@ class Authorizer:
 class Inquiry:
     """A decision and what made it.
 
-    rule: the one that allows or denies; None: no rule allows it. qos: of a SUBSCRIBE that is granted; REFUSED.
+    rule: the one that allows or denies; None: no rule allows it. qos: what a SUBSCRIBE gets, or REFUSED.
     witness: a topic that the filter of a SUBSCRIBE matches and for which it is refused, or its QoS lowered.
     exhausted: it would have taken too much work to tell.
     """

@@ -24,7 +24,7 @@ from lockwire.access.placeholders import Template, Values, has_placeholder
 from lockwire.access.regexp import Automaton, covered
 from lockwire.access.rules import Rule
 
-BUDGET: Final = 20_000
+BUDGET: Final = 50_000
 """Steps for one SUBSCRIBE; one that needs more is refused."""
 EXPRESSION_BUDGET: Final = 100_000
 """The same where regular expressions take part: shorter steps."""
@@ -384,18 +384,28 @@ class Cover:
         for node in nodes:
             if not node.denied_named & self.granted:
                 continue
+            self._steps += len(node.literals) // 4
             for literal, after in node.literals.items():
-                if after.denied_below & self.granted and not (not path and literal.startswith("$")):
+                if self._may_deny(after, len(path) + 1) and not (not path and literal.startswith("$")):
                     named.add(literal)
             if node.templates is not None:
                 for template, after in node.templates:
                     text = _expanded(template, self._values, not path)
                     if text is None or (not path and text.startswith("$")):
                         continue
-                    if after.denied_below & self.granted:
+                    if self._may_deny(after, len(path) + 1):
                         named.add(text)
         self._steps += len(named)
         return [self._unnamed(nodes, path), *sorted(named)]
+
+    def _may_deny(self, node: Node, depth: int) -> bool:
+        """Whether something is denied here or below that the filter's levels from `depth` on may meet."""
+        if not node.denied_below & self.granted:
+            return False
+        if node.tree_deny or depth >= len(self._levels) or self._levels[depth] in ("+", "#"):
+            return True
+        named = node.literals.get(self._levels[depth])
+        return named is not None or node.plus is not None or node.templates is not None
 
     def _unnamed(self, nodes: list[Node], path: list[str]) -> str:
         number = 0

@@ -17,8 +17,9 @@ from lockwire.access.placeholders import NAMES
 
 STATES: Final = 2000
 """States kept; one more, and they are made anew as they are needed."""
-WORK: Final = 200_000
-"""Steps on one text; one that needs more is judged as if every refusal matched it and no permission did."""
+WORK: Final = 100_000
+"""Steps that making states for one text may take. One that needs more is judged as if every refusal matched
+it, and no permission."""
 
 _SLASH: Final = 1 << 0x2F
 _DOT: Final = 1 << 0x2E
@@ -168,7 +169,6 @@ class Automaton:
         """The state after one more byte."""
         found = state.next.get(byte)
         if found is not None:
-            self.work += 1
             return found
         sets = self._sets
         targets: list[int] = []
@@ -258,7 +258,7 @@ class Automaton:
         None: it would take more than WORK.
         """
         state = self.initial()
-        limit = self.work + WORK + len(text)
+        limit = self.work + WORK
         for byte in text:
             state = self.step(state, byte)
             if self.work > limit:

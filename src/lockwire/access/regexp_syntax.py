@@ -187,15 +187,16 @@ class _Parser:
     def sequence(self) -> Node:
         parts: list[Node] = []
         while self.position < len(self.pattern) and self.pattern[self.position] not in "|)":
-            parts.append(self.repeated(self.atom()))
+            place = self.pattern[self.position] in "^$"
+            parts.append(self.repeated(self.atom(), place))
         return parts[0] if len(parts) == 1 else Sequence(tuple(parts))
 
-    def repeated(self, part: Node) -> Node:
+    def repeated(self, part: Node, place: bool) -> Node:
         at = self.position
         limits = self.quantifier()
         if limits is None:
             return part
-        if isinstance(part, (Start, End)):
+        if place:
             raise self.error("nothing to repeat: '^' and '$' are places", "something before it", at)
         if self.take("+"):
             raise self.error("possessive repetition", "the same without the second '+'", self.position - 1)

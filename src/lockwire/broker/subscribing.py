@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 ASKED: Final = -1
 HIGHEST_QOS: Final = 2
-AT_ONCE: Final = 16
-"""Filters judged between two looks at the clock."""
 
 
 class _UndoneIfRefused(Effect):
@@ -85,13 +83,13 @@ class Subscribing(Job):
         """Judges the filters that are left, then answers."""
         connection = self._connection
         requests = self._packet.requests
-        judged = 0
+        judged = False
         while self._next < len(requests):
-            if judged >= AT_ONCE and connection.core.out_of_time():
+            if judged and connection.core.out_of_time():
                 connection.park()
                 connection.core.work(self)
                 return
-            judged += 1
+            judged = True
             request = requests[self._next]
             code = _judge(connection, self._session, request)
             if code == ASKED:
