@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from lockwire.tls import loading
 from lockwire.tls.context import ServerContext
 from lockwire.tls.errors import TlsFileError
-from lockwire.tls.loading import ServerFiles
+from lockwire.tls.loading import ServerFiles, read
 from lockwire.tls.policy import TlsPolicy, TlsPolicyError
 from lockwire.tls.session import Session
 from tests.tls.certificates import Pair, TestPki, make, make_crl
@@ -106,7 +106,7 @@ BROKEN = pytest.mark.parametrize(
         (encrypted_key, "the key is encrypted"),
         (weak_certificate, "its key is too small"),
         (write("client-ca.pem", b"rubbish"), "has no CA certificate in PEM or DER"),
-        (write("client-ca.pem", b"-----BEGIN CERTIFICATE-----\nrubbish"), "has no CA certificate"),
+        (write("client-ca.pem", b"-----BEGIN CERTIFICATE-----\nrubbish"), "a PEM block in it is cut short"),
         (write("crl.pem", b"rubbish"), "is no revocation list, neither PEM nor DER"),
         (write("crl.pem", b""), "This file is empty"),
     ],
@@ -265,3 +265,15 @@ def test_ca_and_crl_in_der(files: Files, pki: TestPki) -> None:
 def test_comments_in_the_ca_bundle(files: Files, pki: TestPki) -> None:
     files.client_ca.write_bytes("# Größere CA\n".encode() + pki.ca_pem.read_bytes())
     assert shake_hands(files.context(), Client(device(pki))).established
+
+
+def test_no_beginning_of_a_file_passes_for_the_whole(files: Files) -> None:
+    """OpenSSL takes the first certificates of a bundle that is being written, and says nothing."""
+    data = files.client_ca.read_bytes()
+    first = data.index(b"-----END CERTIFICATE-----") + len(b"-----END CERTIFICATE-----\n")
+    for end in range(first - 20, len(data) - 1):
+        files.client_ca.write_bytes(data[:end])
+        if end in (first - 1, first):
+            continue  # nobody can tell that there was to be more
+        with pytest.raises(TlsFileError):
+            read(files.client_ca)

@@ -292,9 +292,10 @@ class Broker:
 
     # -- rights that end ---------------------------------------------------------------------------
 
-    def end_identity(self, name: str, realm: str, detail: str) -> int:
+    def end_identity(self, name: str, realm: str, detail: str, *, sessions: bool = True) -> int:
         """Ends the connections and sessions of an identity that is no more; gives how many connections.
 
+        sessions: False where the identity goes on and only has to prove itself anew.
         MQTT 5 clients get DISCONNECT 0x87.
         """
         ended = 0
@@ -303,7 +304,7 @@ class Broker:
             if identity.rests_on(name, realm):
                 connection.evict(reasons.NOT_AUTHORIZED, detail)
                 ended += 1
-        for session in list(self.registry.sessions.values()):
+        for session in list(self.registry.sessions.values()) if sessions else ():
             if session.identity.rests_on(name, realm):
                 self.registry.end(session)
         self.core.begin()

@@ -9,7 +9,7 @@ from typing import Any
 from lockwire.tls import libssl
 from lockwire.tls.errors import TlsFileError, TlsPolicyError
 from lockwire.tls.loading import ServerFiles, load_client_ca, load_crls, load_own, read
-from lockwire.tls.material import Material
+from lockwire.tls.material import Material, TlsProblem
 from lockwire.tls.policy import DEFAULT_TLS13_SUITES, TlsPolicy
 from lockwire.tls.psk import KeyFile, PreSharedKeys, read_keys
 
@@ -101,20 +101,23 @@ class ServerContext:
         """
         return self._prepare(self._material)
 
-    def adopt(self, material: Material) -> set[str]:
+    def adopt(self, material: Material) -> bool:
         """Uses what `prepare` gave for the handshakes that follow.
 
         A renewed certificate and key go into the live context, which keeps everybody's tickets. A changed
         client CA or CRL makes a new context: a resumption under the old one would let a certificate in that
         the new one refuses.
-        Gives the identities whose pre-shared key is gone or another one now.
+        Gives whether anything changed.
         Raises TlsFileError where a file has changed meanwhile; then everything old stays in use.
         """
         before = self._material
         if self.psk is not None and isinstance(self.psk.lookup, KeyFile):
-            return self.psk.lookup.replace(material.keys)
+            changed = material.keys != self.psk.lookup.keys
+            if changed:
+                self.psk.lookup.keys = material.keys
+            return changed
         if material.same_as(before):
-            return set()
+            return False
         if material.trusted == before.trusted and material.kinds == before.kinds:
             assert self.files is not None
             for pair in self.files.pairs():
@@ -124,9 +127,9 @@ class ServerContext:
             # another kind.
             self.handshake = material.handshake
         self._take(material)
-        return set()
+        return True
 
-    def reload(self) -> set[str]:
+    def reload(self) -> bool:
         """`prepare` and `adopt` at once. Raises TlsFileError; then everything old stays in use."""
         return self.adopt(self.prepare())
 
@@ -152,12 +155,22 @@ class ServerContext:
         before = self.problems
         material = self._material
         found, self._judge_at = material.judge(now)
-        self.problems = tuple(problem.text for problem in found)
+        problems = tuple(self._in_words(problem) for problem in found)
+        if problems != before:
+            self.problems = problems
         if material.lists:
             check = self.policy.crl_failure == "refuse" or not any(problem.locks_out for problem in found)
             flags = self.handshake.verify_flags & ~ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
             self.handshake.verify_flags = flags | (ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF if check else 0)
         return self.problems != before
+
+    def _in_words(self, problem: TlsProblem) -> str:
+        """A problem, and what it means for the clients of this listener."""
+        if not problem.locks_out:
+            return problem.text
+        if self.policy.crl_failure == "serve":
+            return f"{problem.text} Until then clients are served on, without those that the lists revoke."
+        return f"{problem.text} Until then clients with a certificate of that CA are refused."
 
     @property
     def denied(self) -> frozenset[str]:

@@ -5,6 +5,7 @@ Each error names the file and what is wrong with it; OpenSSL's own say neither.
 
 from __future__ import annotations
 
+import re
 import ssl
 import tempfile
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from lockwire.tls.errors import TlsFileError
 
 SMALLEST_RSA: Final = 2048
 """Bits that an RSA key of the server has at least, whatever a policy allows to clients."""
+
+_BEGIN: Final = re.compile(rb"^(?:-----B|-{1,5}\Z)", re.MULTILINE)
+_END: Final = re.compile(rb"^-----END [A-Z0-9 ]+-----", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +59,14 @@ class ServerFiles:
 
 
 def read(path: Path) -> bytes:
-    """The content of a file. Raises TlsFileError."""
+    """The content of a file. Raises TlsFileError, also for half-written PEM, which OpenSSL may take."""
     try:
-        return path.read_bytes()
+        data = path.read_bytes()
     except OSError as error:
         raise TlsFileError(path, f"cannot be read: {error.strerror}") from error
+    if len(_BEGIN.findall(data)) != len(_END.findall(data)):
+        raise TlsFileError(path, "a PEM block in it is cut short, as while it is being written")
+    return data
 
 
 def load_own(context: ssl.SSLContext, pair: Pair) -> None:

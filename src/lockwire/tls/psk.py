@@ -98,7 +98,8 @@ class PreSharedKeys:
 class KeyFile:
     """A file of keys as Mosquitto's psk_file: `identity:key in hexadecimal` a line, `#` before a remark.
 
-    Calling it looks a key up. Raises TlsFileError where the file cannot be used; never shows a key.
+    Calling it looks a key up in `keys`, which is replaced as a whole when the file is read again.
+    Raises TlsFileError where the file cannot be used; never shows a key.
     """
 
     def __init__(self, path: Path) -> None:
@@ -107,11 +108,6 @@ class KeyFile:
 
     def __call__(self, identity: str) -> bytes | None:
         return self.keys.get(identity)
-
-    def replace(self, keys: dict[str, bytes]) -> set[str]:
-        """Takes other keys; gives the identities whose key is gone or another one now."""
-        before, self.keys = self.keys, keys
-        return {identity for identity, key in before.items() if keys.get(identity) != key}
 
 
 def read_keys(path: Path) -> dict[str, bytes]:
