@@ -16,6 +16,7 @@ from lockwire.cli import (
     cert_check,
     cert_convert,
     cert_files,
+    cert_revoke,
     device,
     psk,
     status,
@@ -26,7 +27,7 @@ from lockwire.cli.options import CONTEXT, DataOption
 from lockwire.version import VERSION
 
 # Modules that add commands to a group are imported for that alone.
-__all__ = ["app", "cert_check", "cert_convert", "cert_files"]
+__all__ = ["app", "cert_check", "cert_convert", "cert_files", "cert_revoke"]
 
 app = typer.Typer(
     no_args_is_help=True,

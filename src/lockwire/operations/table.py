@@ -7,7 +7,7 @@ from typing import Final
 from lockwire.access.errors import AccessError
 from lockwire.control import Arguments, ControlError
 from lockwire.household import Household
-from lockwire.operations import authority, certificates, devices, permissions, psk, users
+from lockwire.operations import authority, certificates, devices, permissions, psk, revocation, users
 from lockwire.operations.outcome import Operation, Outcome
 from lockwire.pki.errors import BAD_INPUT, PkiError
 
@@ -17,6 +17,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     **devices.OPERATIONS,
     **permissions.OPERATIONS,
     **psk.OPERATIONS,
+    **revocation.OPERATIONS,
     **users.OPERATIONS,
 }
 

@@ -21,10 +21,11 @@ from lockwire.pki import ocsp
 from lockwire.pki.authority import Authority
 from lockwire.pki.certificate import certificate_key, common_name_of, key_of
 from lockwire.pki.crl import RevocationList, read_crls
-from lockwire.pki.errors import MalformedFileError, MissingFileError
+from lockwire.pki.errors import MalformedFileError, MissingFileError, RequestError
 from lockwire.pki.files import write_public
 from lockwire.pki.issuer import Issuer
 from lockwire.pki.ledger import Entry, Revocation
+from lockwire.pki.profiles import PROFILES
 
 CRL_PEM: Final = "crl.pem"
 CRL_DER: Final = "crl.der"
@@ -64,6 +65,45 @@ class Published:
     def refresh_at(self) -> datetime.datetime:
         """When the next one is written: at half of its lifetime."""
         return self.next_update - self.lifetime / 2
+
+
+def revocation_of(
+    authority: Authority,
+    certificate: Entry | x509.Certificate,
+    reason: x509.ReasonFlags,
+    by: str,
+    now: datetime.datetime,
+) -> Revocation:
+    """The revocation of a certificate, for `Ledger.revoke`: of one in the ledger, or of one made before it.
+
+    by: who revokes it. Raises RequestError for the authority's own certificates, for what another authority
+    issued, and for what has ended.
+    """
+    now = now.replace(microsecond=0)
+    if isinstance(certificate, Entry):
+        if certificate.profile not in PROFILES:
+            raise RequestError(
+                f"{certificate.name!r} is a certificate of the authority itself",
+                "Replace the authority: see lockwire ca rollover.",
+            )
+        issuer = authority.issuer_of(certificate)
+        serial, name, not_after = certificate.serial, certificate.name, certificate.not_after
+        identifier = certificate.authority or ("" if issuer is None else issuer.identifier)
+    else:
+        issuer = next((one for one in authority.issuers if one.has_issued(certificate)), None)
+        if issuer is None:
+            raise RequestError(
+                "This certificate does not come from this authority",
+                "Revoke it where it was issued, and name that CA's list under tls.crl.",
+            )
+        serial, name = f"{certificate.serial_number:x}", common_name_of(certificate.subject) or ""
+        not_after, identifier = certificate.not_valid_after_utc, issuer.identifier
+    if not_after < now:
+        raise RequestError(
+            f"The certificate {serial} of {name!r} ended on {not_after:%Y-%m-%d}",
+            "Nobody can connect with it any more.",
+        )
+    return Revocation(now, serial, reason, by, identifier, name, not_after)
 
 
 def write_crls(
