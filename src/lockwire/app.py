@@ -45,6 +45,7 @@ from lockwire.responder import Responder
 from lockwire.store.memory import MemoryStore
 from lockwire.tls.errors import TlsFileError, TlsPolicyError
 from lockwire.version import VERSION
+from lockwire.watch import FileWatch
 
 STOP_TIMEOUT: Final = 5.0
 """Seconds that a clean stop may take."""
@@ -144,6 +145,9 @@ class Application:
         self._responder = (
             None if household is None else Responder(household.authority, self._changing, self._log)
         )
+        self._files = FileWatch(
+            self._broker, lambda: self.settings, lambda: self._tokens, self._changing, self._log
+        )
         self._watch: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -155,6 +159,7 @@ class Application:
             await self._deny_revoked()  # before the first client
             await self._broker.start()
             self._listening = True
+            self._files.start()
             if self._tokens is not None:
                 self._tokens.reload()
             self._metrics = await self._start_metrics(self.settings)
@@ -179,6 +184,7 @@ class Application:
     async def stop(self) -> None:
         """Ends everything within `STOP_TIMEOUT`; clients are told (MQTT 5: DISCONNECT 0x8B)."""
         self._collector.stop()
+        self._files.stop()
         if self._watch is not None:
             self._watch.cancel()
         if self._control is not None:
@@ -333,9 +339,11 @@ class Application:
         if self._household is not None:
             own["data"] = str(self._household.data.path)
         status = own | self._broker.status()
+        problems = self._files.problems()
         if self._responder is not None:
             status["revocation"] = self._responder.status()
-            status["problems"] = self._responder.problems()
+            problems += self._responder.problems()
+        status["problems"] = problems
         counters = status["counters"]
         if isinstance(counters, dict):
             counters.update(self._passwords.counts())
@@ -431,6 +439,8 @@ class Application:
         if policy != self._authorizer.policy:
             self._enforce(policy)
         self.settings = settings
+        self._files.settle()
+        report["warnings"] = [*settings.warnings(), *self._files.warnings(), *self._files.problems()]
         self._log.info("reloaded")
         return report
 
