@@ -28,11 +28,22 @@ def status() -> dict[str, object]:
         "sessions": 4,
         "uptime": 1.5,
         "listeners": [
-            {"name": "tls", "transport": "tls", "address": "[::]:8883", "connections": 2, "exposed": None},
+            {
+                "name": "tls",
+                "transport": "tls",
+                "address": "[::]:8883",
+                "connections": 2,
+                "exposed": None,
+                "tls_weaknesses": ["cipher suites with CBC"],
+                "tls_problems": [],
+                "certificate_ends": 1.9e9,
+                "crl_ends": None,
+            },
             {"name": "old", "transport": "tcp", "connections": 0, "exposed": exposure.report()},
         ],
         "counters": counters.snapshot(),
         "refusals": {"handshake": 5},
+        "problems": ["listener tls: something", "listener old: something else"],
         "revocation": {
             "lists": [{"issuer": "Works CA", "next_update": 1.8e9, "revoked": 2}],
             "problems": 0,
@@ -75,6 +86,11 @@ async def test_every_number_of_the_status_is_a_sample(port: int) -> None:
     assert samples["lockwire_crl_problems",] == 0
     assert samples["lockwire_ocsp_answers_total",] == 6
     assert samples["lockwire_ocsp_put_off_total",] == 1
+    assert samples["lockwire_problems",] == 2
+    assert samples["lockwire_listener_tls_weaknesses", "tls"] == 1
+    assert samples["lockwire_listener_tls_problems", "tls"] == 0
+    assert samples["lockwire_listener_certificate_ends_seconds", "tls"] == 1.9e9
+    assert ("lockwire_listener_crl_ends_seconds", "tls") not in samples
     assert samples["lockwire_uptime",] == 1.5
     assert samples["lockwire_loop_delay_max_ms",] == 0
     assert samples["lockwire_listener_connections", "tls", "tls"] == 2

@@ -77,6 +77,9 @@ def families(status: Status) -> Iterator[Metric]:
             yield from _listeners(value)
         elif name == "revocation" and isinstance(value, Mapping):
             yield from _revocation(value)
+        elif name == "problems" and isinstance(value, list):
+            text = "What is out of order on the broker's side, as lockwire status shows it"
+            yield GaugeMetricFamily("lockwire_problems", text, value=float(len(value)))
         elif name == "refusals" and isinstance(value, Mapping):
             refused = CounterMetricFamily("lockwire_refusals", "What was refused, by kind", labels=["kind"])
             for kind, count in value.items():
@@ -118,7 +121,33 @@ def _listeners(listeners: list[Mapping[str, object]]) -> Iterator[Metric]:
             labels = [str(listener.get("name", "")), str(listener.get("transport", ""))]
             family.add_metric(labels, float(connections))
     yield family
+    yield from _tls(listeners)
     yield _exposed(listeners)
+
+
+_TLS: Final = (
+    ("tls_weaknesses", "tls_weaknesses", "What is weaker in a listener's TLS than it would have to be"),
+    (
+        "tls_problems",
+        "tls_problems",
+        "What is out of order with a listener's certificates and revocation lists",
+    ),
+    ("certificate_ends", "certificate_ends_seconds", "When the listener's certificate ends, in Unix time"),
+    ("crl_ends", "crl_ends_seconds", "When the first revocation list of a listener ends, in Unix time"),
+)
+
+
+def _tls(listeners: list[Mapping[str, object]]) -> Iterator[Metric]:
+    """Of listeners with TLS: alarms on what ends come before anybody is refused."""
+    for field, name, text in _TLS:
+        family = GaugeMetricFamily(f"lockwire_listener_{name}", text, labels=["listener"])
+        for listener in listeners:
+            value = listener.get(field)
+            if isinstance(value, list):
+                value = len(value)
+            if isinstance(value, (int, float)):
+                family.add_metric([str(listener.get("name", ""))], float(value))
+        yield family
 
 
 def _revocation(status: Mapping[str, object]) -> Iterator[Metric]:
