@@ -114,11 +114,7 @@ class AccessDatabase:
     def add(self, user: User, groups: Iterable[str] = ()) -> None:
         """Adds a user. Raises UserError where the name is taken."""
         with self._change() as (connection, contents):
-            if user.name in contents.users:
-                raise UserError(
-                    f"There is a user {user.name!r} already. Choose another name, or change that one."
-                )
-            tables.put_user(connection, contents, user)
+            _add_user(connection, contents, user)
             _change_groups(connection, contents, user.name, groups, ())
 
     def replace(self, user: User) -> None:
@@ -223,13 +219,7 @@ class AccessDatabase:
     def remove_rules(self, numbers: Iterable[int]) -> list[Rule]:
         """Removes rules; gives them. Raises UserError where one is not there, and then removes none."""
         with self._change() as (connection, contents):
-            removed = []
-            for number in dict.fromkeys(numbers):
-                if number not in contents.rules:
-                    raise UserError(f"There is no rule {number}. lockwire access rules lists them.")
-                removed.append(contents.rules.pop(number))
-                connection.execute("DELETE FROM rules WHERE id = ?", (number,))
-            return removed
+            return _remove_rules(connection, contents, numbers)
 
     def replace_rules(self, rules: Iterable[Rule]) -> list[int]:
         """Puts these rules in the place of all others; gives their numbers. Raises as `add_rules`."""
@@ -257,6 +247,28 @@ class AccessDatabase:
         with self._change() as (connection, contents):
             tables.put_permissions(connection, contents, name, resource, tuple(topics))
 
+    # -- several kinds at once
+
+    def merge(
+        self,
+        users: Iterable[User] = (),
+        rules: Iterable[Rule] = (),
+        keys: Iterable[tuple[str, bytes]] = (),
+        without: Iterable[int] = (),
+    ) -> list[int]:
+        """Adds users, rules and pre-shared keys and removes the rules of these numbers: all of it or nothing.
+
+        Gives the numbers of the rules that were added. Raises UserError where a user or an identity is there
+        already or a rule is not; RuleError as `add_rules`.
+        """
+        with self._change() as (connection, contents):
+            for user in users:
+                _add_user(connection, contents, user)
+            for identity, key in keys:
+                _add_psk(connection, contents, identity, key)
+            _remove_rules(connection, contents, without)
+            return _add_rules(connection, contents, rules)
+
     # -- pre-shared keys
 
     @property
@@ -270,19 +282,8 @@ class AccessDatabase:
 
     def add_psk(self, identity: str, key: bytes) -> None:
         """Adds a pre-shared key. Raises UserError where the identity has one, or either cannot be."""
-        check_name(identity, "PSK identity")
-        if len(identity.encode()) > MOST_PSK_IDENTITY:
-            raise UserError(f"The PSK identity {identity!r} has more than {MOST_PSK_IDENTITY} bytes.")
-        if not LEAST_PSK <= len(key) <= MOST_PSK:
-            raise UserError(
-                f"The key of {identity!r} has {len(key)} bytes. Choose {LEAST_PSK} to {MOST_PSK}: whoever "
-                "records a handshake can try out short ones, and small devices take no long ones."
-            )
         with self._change() as (connection, contents):
-            if identity in contents.psk:
-                raise UserError(f"The PSK identity {identity!r} has a key already. Delete it first.")
-            connection.execute("INSERT INTO psk VALUES (?, ?)", (identity, key))
-            contents.psk[identity] = key
+            _add_psk(connection, contents, identity, key)
 
     def delete_psk(self, identity: str, *, keep_rights: bool = False) -> Removal:
         """Removes a pre-shared key, with the rules, memberships and permissions of the name.
@@ -345,6 +346,27 @@ def create_database(
     create(path, begin)
 
 
+def _add_user(connection: sqlite3.Connection, contents: Contents, user: User) -> None:
+    if user.name in contents.users:
+        raise UserError(f"There is a user {user.name!r} already. Choose another name, or change that one.")
+    tables.put_user(connection, contents, user)
+
+
+def _add_psk(connection: sqlite3.Connection, contents: Contents, identity: str, key: bytes) -> None:
+    check_name(identity, "PSK identity")
+    if len(identity.encode()) > MOST_PSK_IDENTITY:
+        raise UserError(f"The PSK identity {identity!r} has more than {MOST_PSK_IDENTITY} bytes.")
+    if not LEAST_PSK <= len(key) <= MOST_PSK:
+        raise UserError(
+            f"The key of {identity!r} has {len(key)} bytes. Choose {LEAST_PSK} to {MOST_PSK}: whoever "
+            "records a handshake can try out short ones, and small devices take no long ones."
+        )
+    if identity in contents.psk:
+        raise UserError(f"The PSK identity {identity!r} has a key already. Delete it first.")
+    connection.execute("INSERT INTO psk VALUES (?, ?)", (identity, key))
+    contents.psk[identity] = key
+
+
 def _known(contents: Contents, name: str) -> User:
     user = contents.users.get(name)
     if user is None:
@@ -376,6 +398,16 @@ def _add_rules(connection: sqlite3.Connection, contents: Contents, rules: Iterab
             there[rule] = tables.insert_rule(connection, contents, rule)
         numbers.append(there[rule])
     return numbers
+
+
+def _remove_rules(connection: sqlite3.Connection, contents: Contents, numbers: Iterable[int]) -> list[Rule]:
+    removed = []
+    for number in dict.fromkeys(numbers):
+        if number not in contents.rules:
+            raise UserError(f"There is no rule {number}. lockwire access rules lists them.")
+        removed.append(contents.rules.pop(number))
+        connection.execute("DELETE FROM rules WHERE id = ?", (number,))
+    return removed
 
 
 def _forget(connection: sqlite3.Connection, contents: Contents, name: str) -> Removal:
