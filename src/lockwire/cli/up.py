@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from lockwire import is_compiled
+from lockwire.access.rules import ALLOW, EVERYONE, RIGHTS
 from lockwire.cli.failures import FAILED, CommandError
 from lockwire.cli.listening import listeners_of, print_listeners
 from lockwire.cli.logging_options import LogFormatOption, LogLevelOption, with_log
@@ -79,6 +80,7 @@ def up(
         def greet(status: dict[str, object]) -> None:
             print_listeners(status)
             _print_files(household, configuration_of(folder, config))
+            _print_access(household, data)
             if uses_own_certificate(settings, folder):
                 _print_first_client(household, status, data)
             print("\nCtrl-C stops the broker.", flush=True)
@@ -131,7 +133,18 @@ def _print_files(household: Household, config: Path | None) -> None:
         until = f"{certificate.not_valid_after_utc:%Y-%m-%d}"
         print(f"Server certificate:  {data.server_certificate}, until {until}")
         print(f"  for                {', '.join([*_ordered(addresses), *sorted(names - addresses)])}")
-    print(f"Users and rules:     {data.access_database}")
+
+
+def _print_access(household: Household, given: Path | None) -> None:
+    """Where users and rules are; and the rule of a new folder that allows every topic, while it stands."""
+    print(f"Users and rules:     {household.data.access_database}")
+    if household.taken_over:
+        print("  Took over the users and rules of users.json and rules.json, which are *.imported now.")
+    for number, rule in household.access.rules.items():
+        if (rule.who, rule.topics, rule.effect, rule.may) == (EVERYONE, "#", ALLOW, RIGHTS):
+            learn = command_line("access", "learn", "start", data=given)
+            print(f"  Every client may use every topic (rule {number}). To find narrower rules: {learn}")
+            return
 
 
 def _ordered(addresses: Iterable[str]) -> list[str]:

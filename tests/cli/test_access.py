@@ -1,0 +1,239 @@
+"""`lockwire access`: rules of everybody, files of them, groups; and what older folders had."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import stat
+from pathlib import Path
+
+import pytest
+
+from lockwire.access.database import AccessDatabase
+from lockwire.access.passwords import hash_generated
+from lockwire.access.rules import DEFAULT_RULES, Rule
+from tests.cli.lockwire import Running, client_context, lockwire, up
+from tests.cli.quick import done, quickly, refused
+from tests.support import packets
+from tests.support.wire import Wire
+
+DATA = ("--data", "data")
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose `data` a broker has filled; it runs no more."""
+    folder = tmp_path_factory.mktemp("filled")
+    with up(folder) as broker:
+        assert broker.stop() == 0
+    return folder
+
+
+@pytest.fixture
+def stopped(filled: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    shutil.copytree(filled / "data", tmp_path / "data", ignore=shutil.ignore_patterns("*.sock"))
+    return tmp_path
+
+
+def rules_of(folder: Path) -> list[Rule]:
+    database = AccessDatabase(folder / "data" / "access" / "access.db")
+    found = list(database.rules.values())
+    database.close()
+    return found
+
+
+async def administrator(broker: Running, client_id: str = "c") -> Wire:
+    wire = await Wire.open(("localhost", broker.port("tls")), tls=client_context(broker.cwd))
+    await wire.connect(client_id, username="admin", password=broker.password().encode())
+    return wire
+
+
+class TestRules:
+    def test_of_a_new_folder_are_stored_and_said(self, stopped: Path, running: Running) -> None:
+        assert tuple(rules_of(stopped)) == DEFAULT_RULES
+        assert "Every client may use every topic (rule 1)" in running.output
+        assert "lockwire.cli access learn start --data data" in running.output
+        printed = done("access", "rules", *DATA, cwd=stopped)
+        assert re.search(
+            r"^1 +allow +everyone +publish, subscribe, receive +# +Everyone", printed, re.MULTILINE
+        )
+
+    async def test_of_everyone_count_at_once(self, running: Running) -> None:
+        async with await administrator(running) as wire:
+            await wire.subscribe("secret/#", "open/#")
+            printed = done("access", "deny", "everyone", "all", "secret/#", *DATA, cwd=running.cwd)
+            number = re.match(r"Rule (\d+): deny everyone publish, subscribe, receive secret/#\n$", printed)
+            assert number
+            await wire.send(packets.publish("secret/a", b"", 1, 5))
+            assert (await wire.expect(packets.PUBACK)).reason == 0x87
+            printed = done("access", "remove", number[1], *DATA, cwd=running.cwd)
+            assert (
+                printed == f"Removed rule {number[1]}: deny everyone publish, subscribe, receive secret/#\n"
+            )
+            await wire.send(packets.publish("secret/a", b"x", 1, 6))
+            answers = [await wire.read(), await wire.read()]
+            assert sorted(answer.type for answer in answers) == [packets.PUBLISH, packets.PUBACK]
+
+    def test_with_conditions_placeholders_and_regular_expressions(self, stopped: Path) -> None:
+        words: tuple[str, ...] = (
+            "group:pumps",
+            "publish",
+            "pump/{client_id}/#",
+            "--qos",
+            "1",
+            "--qos",
+            "0",
+            "--retain",
+            "never",
+        )
+        assert "(QoS 0, 1, without RETAIN)" in done("access", "allow", *words, *DATA, cwd=stopped)
+        words = ("tag:monitoring", "receive", r"^iot\.kitchen\.", "--regexp", "--note", "as before")
+        assert r"allow tag:monitoring receive /^iot\.kitchen\./" in done(
+            "access", "allow", *words, *DATA, cwd=stopped
+        )
+        words = ("user:jo", "subscribe", "a/#", "--qos", "2")
+        assert "deny user:jo subscribe a/# (QoS 2)" in done("access", "deny", *words, *DATA, cwd=stopped)
+        assert rules_of(stopped)[2:] == [
+            Rule("group:pumps", ("publish",), "pump/{client_id}/#", qos=(0, 1), retain="never"),
+            Rule("tag:monitoring", ("receive",), "", "as before", regexp=r"^iot\.kitchen\."),
+            Rule("user:jo", ("subscribe",), "a/#", effect="deny", qos=(2,)),
+        ]
+        only = done("access", "rules", "--who", "user:jo", *DATA, cwd=stopped)
+        assert only.count("\n") == 2
+
+    def test_what_cannot_be(self, stopped: Path) -> None:
+        for words, message in (
+            (("allow", "jo", "publish", "a"), "'who' is 'jo'"),
+            (("allow", "everyone", "publish", "a/#/b"), "'topics' is 'a/#/b'"),
+            (("remove", "1", "77"), "There is no rule 77."),
+        ):
+            assert message in refused("access", *words, *DATA, cwd=stopped)
+        assert tuple(rules_of(stopped)) == DEFAULT_RULES
+        printed = done("access", "allow", "tag:king", "publish", "a", *DATA, cwd=stopped)
+        assert "Note: There is no tag 'king'" in printed
+
+
+class TestFiles:
+    def test_what_was_exported_is_imported(self, stopped: Path) -> None:
+        file = stopped / "rules.json"
+        done("access", "deny", "user:jo", "publish", "a/#", *DATA, cwd=stopped)
+        before = rules_of(stopped)
+        assert done("access", "export", file, *DATA, cwd=stopped) == f"Wrote {file}.\n"
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert done("access", "export", *DATA, cwd=stopped) == file.read_text()
+        done("access", "remove", "1", "2", *DATA, cwd=stopped)
+        assert "Added 2 rules, removed 0." in done("access", "import", file, *DATA, cwd=stopped)
+        assert sorted(map(repr, rules_of(stopped))) == sorted(map(repr, before))
+        assert "Added 3 rules, removed 3." in done("access", "import", "--replace", file, *DATA, cwd=stopped)
+        assert rules_of(stopped) == before
+
+    @pytest.mark.parametrize(
+        ("record", "message"),
+        [
+            ('{"who": "everyone", "may": ["publish"], "topics": "a/#/b"}', "'topics' is 'a/#/b'"),
+            ('{"who": "nobody", "may": ["publish"], "topics": "a"}', "'who' is 'nobody'"),
+            ('{"who": "everyone", "topics": "a"}', "'may' is not a list of rights"),
+            ('{"who": "everyone", "may": ["publish"], "topic": "a"}', "'topic' is not known here"),
+        ],
+    )
+    def test_a_bad_rule_is_named_with_its_line_and_nothing_is_changed(
+        self, stopped: Path, record: str, message: str
+    ) -> None:
+        file = stopped / "rules.json"
+        good = '{"who": "everyone", "may": ["publish"], "topics": "good"}'
+        file.write_text(f'{{"rules": [\n{good},\n{good},\n{record}]}}')
+        said = refused("access", "import", "--replace", file, *DATA, cwd=stopped)
+        assert f"{file}:4: " in said
+        assert message in said
+        assert tuple(rules_of(stopped)) == DEFAULT_RULES
+
+    def test_ten_thousand_rules_go_through_the_running_broker(self, running: Running, tmp_path: Path) -> None:
+        rules = [
+            {"who": f"user:u{number}", "may": ["publish"], "topics": f"plant/{number}/{'x' * 100}/#"}
+            for number in range(10_000)
+        ]
+        file = tmp_path / "rules.json"
+        file.write_text(json.dumps({"rules": rules}))
+        assert file.stat().st_size > 1 << 20
+        assert "Added 10000 rules" in done("access", "import", file, *DATA, cwd=running.cwd)
+        exported = json.loads(done("access", "export", *DATA, cwd=running.cwd))["rules"]
+        assert [rule for rule in exported if rule["who"].startswith("user:u")] == rules
+        numbers = [line.split()[0] for line in done("access", "rules", *DATA, cwd=running.cwd).splitlines()]
+        done("access", "remove", *numbers[-10_000:], *DATA, cwd=running.cwd)
+
+
+class TestOlderFolders:
+    RULES = '{"rules": [{"who": "devices", "may": ["publish", "subscribe", "receive"], "topics": "old/#"}]}'
+
+    @pytest.fixture
+    def old(self, stopped: Path) -> Path:
+        """A folder as the version before wrote it, with the administrator's password "known"."""
+        access = stopped / "data" / "access"
+        (access / "access.db").unlink()
+        admin = {"name": "admin", "password": hash_generated(b"known"), "administrator": True}
+        for name, text in (("users.json", json.dumps({"users": [admin]})), ("rules.json", self.RULES)):
+            (access / name).write_text(text)
+            (access / name).chmod(0o600)
+        return stopped
+
+    async def test_are_taken_over_by_the_first_start(self, old: Path) -> None:
+        with up(old) as broker:
+            assert "Took over the users and rules" in broker.output
+            assert "password" not in broker.output
+            assert "Every client may use every topic" not in broker.output
+            wire = await Wire.open(("localhost", broker.port("tls")), tls=client_context(old))
+            async with wire:
+                await wire.connect("c", username="admin", password=b"known")
+                await wire.subscribe("old/#")
+                await wire.send(packets.subscribe(3, [("new/#", 0)]))
+                assert (await wire.expect(packets.SUBACK)).reasons == [0x87]
+            names = sorted(path.name for path in (old / "data" / "access").iterdir())
+            assert names == ["access.db", "rules.json.imported", "users.json.imported"]
+            assert broker.stop() == 0
+        with up(old) as broker:
+            assert "Took over" not in broker.output
+
+    def test_are_taken_over_by_a_command_too(self, old: Path) -> None:
+        assert "everyone" in done("access", "rules", *DATA, cwd=old)
+        assert not (old / "data" / "access" / "users.json").exists()
+
+    def test_that_are_damaged_are_named_and_left_alone(self, old: Path) -> None:
+        rules = old / "data" / "access" / "rules.json"
+        rules.write_text('{"rules": [\n{"who": "devices"}]}')
+        ended = lockwire("up", *DATA, cwd=old)
+        assert ended.returncode == 1
+        assert f"{rules}:2: 'may' is not a list of rights" in ended.stderr
+        assert not (old / "data" / "access" / "access.db").exists()
+        assert (old / "data" / "access" / "users.json").exists()
+
+
+class TestDatabase:
+    def test_a_missing_one_is_said_and_made_only_by_up(self, stopped: Path) -> None:
+        database = stopped / "data" / "access" / "access.db"
+        database.unlink()
+        ended = quickly("access", "rules", *DATA, cwd=stopped)
+        assert ended.returncode == 1
+        assert f"{database}: it is missing" in ended.stderr
+        assert not database.exists()
+
+    async def test_one_put_back_from_a_backup_counts_after_a_reload(self, tmp_path: Path) -> None:
+        with up(tmp_path) as broker:
+            database = tmp_path / "data" / "access" / "access.db"
+            backup = database.read_bytes()
+            done("access", "deny", "everyone", "publish", "a", *DATA, cwd=tmp_path)
+            async with await administrator(broker) as wire:
+                await wire.send(packets.publish("a", b"", 1, 1))
+                assert (await wire.expect(packets.PUBACK)).reason == 0x87
+                database.write_bytes(backup)
+                done("reload", *DATA, cwd=tmp_path)
+                await wire.publish("a", qos=1)
+                database.write_bytes(b"nonsense")
+                ended = quickly("reload", *DATA, cwd=tmp_path)
+                assert ended.returncode == 1
+                assert "the file is damaged" in ended.stderr
+                await wire.publish("a", qos=1)
+                broker.process.send_signal(signal.SIGTERM)
+                await wire.expect_closed()
