@@ -11,11 +11,18 @@ import typer
 from lockwire import is_compiled
 from lockwire.cli import (
     access,
+    access_mosquitto,
     broker,
+    ca,
+    ca_rollover,
     cert,
+    cert_bulk,
+    cert_chain,
     cert_check,
     cert_convert,
     cert_files,
+    cert_issue,
+    cert_list,
     cert_revoke,
     device,
     psk,
@@ -27,7 +34,18 @@ from lockwire.cli.options import CONTEXT, DataOption
 from lockwire.version import VERSION
 
 # Modules that add commands to a group are imported for that alone.
-__all__ = ["app", "cert_check", "cert_convert", "cert_files", "cert_revoke"]
+__all__ = [
+    "app",
+    "ca_rollover",
+    "cert_bulk",
+    "cert_chain",
+    "cert_check",
+    "cert_convert",
+    "cert_files",
+    "cert_issue",
+    "cert_list",
+    "cert_revoke",
+]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,6 +57,7 @@ app = typer.Typer(
 app.command(epilog="Example: lockwire up --data /var/lib/lockwire")(up.up)
 app.command(epilog="Example: lockwire broker -p 1884")(broker.broker)
 app.add_typer(device.app, name="device", epilog="Example: lockwire device add pump-7 --out kits/pump-7")
+app.add_typer(ca.app, name="ca", epilog="Example: lockwire ca show")
 app.add_typer(cert.app, name="cert", epilog="Example: lockwire cert inspect server.pem")
 app.command(epilog="Example: lockwire status --json")(status.status)
 app.command(epilog="Example: lockwire reload --data /var/lib/lockwire")(status.reload)

@@ -23,7 +23,6 @@ from lockwire.pki.authority import Authority, Issued
 from lockwire.pki.bulk import Row
 from lockwire.pki.certificate import common_name_of
 from lockwire.pki.errors import PkiError, RequestError, UnknownCertificateError
-from lockwire.pki.issuer import is_issued_by
 from lockwire.pki.ledger import Entry
 from lockwire.pki.points import RevocationPoints
 from lockwire.pki.profiles import CLIENT, PROFILES, Profile
@@ -95,8 +94,8 @@ def rekey(household: Household, arguments: Arguments) -> Outcome:
 
 
 def check_rows(household: Household, arguments: Arguments) -> Outcome:
-    """Whether certificates could be issued: rows, replace. Gives None, or place, problem and remedy of the
-    first that could not."""
+    """Whether certificates could be issued: rows, replace. Gives None, or place, column, problem and remedy
+    of the first that could not."""
     authority = household.authority
     owners = authority.owners(datetime.datetime.now(datetime.UTC))
     requests = []
@@ -104,15 +103,15 @@ def check_rows(household: Household, arguments: Arguments) -> Outcome:
         try:
             requests.append(bulk.request_of(row, _others(owners, row.name)))
         except PkiError as error:
-            return Outcome({"place": place, "problem": error.problem, "remedy": error.remedy})
+            return _refusal(place, "csr" if row.csr else "name", error)
     found = authority.first_problem(requests, flag(arguments, "replace"))
     if found is None:
         return Outcome()
-    return Outcome({"place": found[0], "problem": found[1].problem, "remedy": found[1].remedy})
+    return _refusal(found[0], "name", found[1])
 
 
 def issue_rows(household: Household, arguments: Arguments) -> Outcome:
-    """Issues many certificates, all or none: rows, replace, chain. Gives ca, and chain and key of each."""
+    """Issues many certificates, all or none: rows, replace, chain. Gives chain, key and ca of each."""
     authority = household.authority
     owners = authority.owners(datetime.datetime.now(datetime.UTC))
     requests = [bulk.request_of(row, _others(owners, row.name)) for row in _rows(arguments)]
@@ -121,10 +120,14 @@ def issue_rows(household: Household, arguments: Arguments) -> Outcome:
     )
     return Outcome(
         {
-            "ca": authority.device_ca.read_text(encoding="ascii"),
             "certificates": [
-                {"chain": one.chain.decode("ascii"), "key": one.key.decode("ascii")} for one in issued
-            ],
+                {
+                    "chain": one.chain.decode("ascii"),
+                    "key": one.key.decode("ascii"),
+                    "ca": _device_ca(authority, one.certificate),
+                }
+                for one in issued
+            ]
         },
         log="certificates issued",
         fields=(("count", len(issued)), ("by", _by(arguments))),
@@ -247,8 +250,6 @@ def _outcome(authority: Authority, issued: Issued, request: Request | None, log:
     certificate = issued.certificate
     name = common_name_of(certificate.subject) or ""
     until = f"{certificate.not_valid_after_utc:%Y-%m-%d}"
-    rsa = authority.branches.get(branches.RSA)
-    is_rsa = rsa is not None and is_issued_by(certificate, rsa.issuer.certificate)
     length = certificate.not_valid_after_utc - certificate.not_valid_before_utc
     wanted = None if request is None else request.days or request.profile.days
     answer = {
@@ -257,11 +258,22 @@ def _outcome(authority: Authority, issued: Issued, request: Request | None, log:
         "until": until,
         "chain": issued.chain.decode("ascii"),
         "key": issued.key.decode("ascii"),
-        "ca": (authority.rsa_device_ca if is_rsa else authority.device_ca).read_text(encoding="ascii"),
+        "ca": _device_ca(authority, certificate),
         "cut": 0 if wanted is None else max(0, wanted - round(length / datetime.timedelta(days=1))),
     }
     fields = (("name", name), ("serial", answer["serial"]), ("until", until))
     return Outcome(answer, log=log, fields=fields)
+
+
+def _device_ca(authority: Authority, certificate: x509.Certificate) -> str:
+    """What the owner of a certificate checks the broker with: who has an RSA chain's may not know ECDSA."""
+    rsa = authority.branches.get(branches.RSA)
+    is_rsa = rsa is not None and certificate.issuer == rsa.issuer.certificate.subject
+    return (authority.rsa_device_ca if is_rsa else authority.device_ca).read_text(encoding="ascii")
+
+
+def _refusal(place: int, column: str, error: PkiError) -> Outcome:
+    return Outcome({"place": place, "column": column, "problem": error.problem, "remedy": error.remedy})
 
 
 def _branch(arguments: Arguments) -> str | None:
