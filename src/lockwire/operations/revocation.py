@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 
 from lockwire.control import Arguments, ControlError
 from lockwire.household import Household
@@ -38,17 +39,19 @@ def find(household: Household, arguments: Arguments) -> Outcome:
     """What a command means: reference (a serial number, or a name for all of it), or certificate (PEM).
 
     Gives a list of serial, name, profile ("" where the ledger does not know it), until, revoked (the reason,
-    null where it is not). Those of a name that have ended are left out.
+    null where it is not). Those of a name that have ended are left out. Raises what `revoke` would.
     """
-    ledger = household.authority.ledger
+    authority = household.authority
     now = datetime.datetime.now(datetime.UTC)
     given = optional_text(arguments, "certificate")
+    found: Sequence[Entry | x509.Certificate]
     if given is None:
-        entries = _meant(ledger, text(arguments, "reference"), now)
-        return Outcome([_described(ledger, one) for one in entries])
-    certificate = _parsed(given)
-    entry = ledger.by_serial(certificate.serial_number)
-    return Outcome([_described(ledger, certificate if entry is None else entry)])
+        found = _meant(authority.ledger, text(arguments, "reference"), now)
+    else:
+        found = [_known(authority.ledger, _parsed(given))]
+    for one in found:
+        revocation_of(authority, one, x509.ReasonFlags.unspecified, "", now)
+    return Outcome([_described(authority.ledger, one) for one in found])
 
 
 def revoke(household: Household, arguments: Arguments) -> Outcome:
@@ -112,8 +115,7 @@ def unrevoke(household: Household, arguments: Arguments) -> Outcome:
 def _asked(ledger: Ledger, arguments: Arguments) -> Sequence[Entry | x509.Certificate]:
     given = optional_text(arguments, "certificate")
     if given is not None:
-        certificate = _parsed(given)
-        return [ledger.by_serial(certificate.serial_number) or certificate]
+        return [_known(ledger, _parsed(given))]
     entries = []
     for serial in dict.fromkeys(texts(arguments, "serials")):
         entry = _by_serial(ledger, serial)
@@ -145,6 +147,13 @@ def _meant(ledger: Ledger, reference: str, now: datetime.datetime) -> list[Entry
             "Nobody can connect with it any more.",
         )
     return lasting
+
+
+def _known(ledger: Ledger, certificate: x509.Certificate) -> Entry | x509.Certificate:
+    """A certificate as the ledger has it, itself where the ledger does not know it."""
+    entry = ledger.by_serial(certificate.serial_number)
+    same = entry is not None and entry.sha256 == certificate.fingerprint(hashes.SHA256()).hex()
+    return entry if entry is not None and same else certificate
 
 
 def _by_serial(ledger: Ledger, text: str) -> Entry | None:
