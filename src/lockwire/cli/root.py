@@ -24,6 +24,7 @@ from lockwire.cli import (
     cert_issue,
     cert_list,
     cert_revoke,
+    check,
     device,
     psk,
     status,
@@ -35,6 +36,7 @@ from lockwire.version import VERSION
 
 # Modules that add commands to a group are imported for that alone.
 __all__ = [
+    "access_mosquitto",
     "app",
     "ca_rollover",
     "cert_bulk",
@@ -56,6 +58,7 @@ app = typer.Typer(
 )
 app.command(epilog="Example: lockwire up --data /var/lib/lockwire")(up.up)
 app.command(epilog="Example: lockwire broker -p 1884")(broker.broker)
+app.command(epilog="Example: lockwire check --config lockwire.toml")(check.check)
 app.add_typer(device.app, name="device", epilog="Example: lockwire device add pump-7 --out kits/pump-7")
 app.add_typer(ca.app, name="ca", epilog="Example: lockwire ca show")
 app.add_typer(cert.app, name="cert", epilog="Example: lockwire cert inspect server.pem")

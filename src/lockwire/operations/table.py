@@ -7,7 +7,16 @@ from typing import Final
 from lockwire.access.errors import AccessError
 from lockwire.control import Arguments, ControlError
 from lockwire.household import Household
-from lockwire.operations import authority, certificates, devices, permissions, psk, revocation, users
+from lockwire.operations import (
+    authority,
+    certificates,
+    devices,
+    mosquitto,
+    permissions,
+    psk,
+    revocation,
+    users,
+)
 from lockwire.operations.outcome import Operation, Outcome
 from lockwire.pki.errors import BAD_INPUT, PkiError
 
@@ -15,6 +24,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     **authority.OPERATIONS,
     **certificates.OPERATIONS,
     **devices.OPERATIONS,
+    **mosquitto.OPERATIONS,
     **permissions.OPERATIONS,
     **psk.OPERATIONS,
     **revocation.OPERATIONS,
