@@ -11,14 +11,23 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from lockwire.pki.authority import Authority
+from lockwire.pki.branches import RSA
 from lockwire.pki.certificate import certificate_key
+from lockwire.pki.errors import RequestError
+from lockwire.pki.founding import NewAuthority
+from lockwire.pki.keys import KeyKind
 from lockwire.pki.ledger import Revocation
+from lockwire.pki.ocsp import Good, Revoked, Unknown
+from lockwire.pki.profiles import CLIENT
+from lockwire.pki.requests import make_request
 from lockwire.pki.revocation import (
     BACKDATED,
     LIFETIME,
     keys_of_revocations,
     published,
+    revocation_of,
     revoked_keys,
+    status_of,
     why_due,
     write_crls,
 )
@@ -44,9 +53,8 @@ def revoke(
     reason: x509.ReasonFlags = x509.ReasonFlags.key_compromise,
     now: datetime.datetime = NOW,
 ) -> Revocation:
-    entry = authority.ledger.by_serial(certificate.serial_number)
-    assert entry is not None
-    revocation = Revocation(now, entry.serial, reason, "ada", entry.authority, entry.name, entry.not_after)
+    known = authority.ledger.by_serial(certificate.serial_number)
+    revocation = revocation_of(authority, known or certificate, reason, "ada", now)
     authority.ledger.revoke([revocation])
     return revocation
 
@@ -178,3 +186,70 @@ def test_the_keys_of_revocations_are_those_of_the_certificates(authority: Author
     assert keys_of_revocations(authority, revocations[:1]) < keys
     assert authority.issue_client("c").certificate.serial_number  # not among them
     assert len(revoked_keys(authority)) == 2
+
+
+@pytest.fixture
+def two_chains(tmp_path: Path) -> Authority:
+    return Authority.create(tmp_path / "two", wanted=NewAuthority(rsa=KeyKind.RSA_2048))
+
+
+def test_each_issuer_has_a_list_of_its_own(two_chains: Authority) -> None:
+    """Of an authority with an RSA chain beside the other one."""
+    main = issue(two_chains, "main")
+    rsa = two_chains.issue([make_request("rsa", CLIENT)], branch=RSA)[0].certificate
+    (two_chains.folder / "rsa.pem").write_bytes(rsa.public_bytes(Encoding.PEM))
+    first, second = write_crls(two_chains)
+    assert (first.issuer, second.issuer) == tuple(one.common_name for one in two_chains.issuers)
+    assert verify(two_chains, "main").endswith("OK\n")
+    assert verify(two_chains, "rsa").endswith("OK\n")
+    revoke(two_chains, rsa)
+    first, second = write_crls(two_chains)
+    assert (first.revoked, second.revoked) == (0, 1)
+    assert verify(two_chains, "main").endswith("OK\n")
+    assert "certificate revoked" in verify(two_chains, "rsa")
+    assert certificate_key(rsa.public_bytes(Encoding.DER)) in revoked_keys(two_chains)
+    of_rsa = two_chains.folder / f"crl-{two_chains.issuers[1].identifier[:8]}.der"
+    assert x509.load_der_x509_crl(of_rsa.read_bytes()) == second.crl
+    assert status_of(two_chains, two_chains.issuers[1], rsa.serial_number) == Revoked(
+        NOW, x509.ReasonFlags.key_compromise
+    )
+    assert status_of(two_chains, two_chains.issuers[0], rsa.serial_number) == Unknown()
+    assert status_of(two_chains, two_chains.issuers[0], main.serial_number) == Good()
+
+
+def test_a_certificate_from_before_the_ledger_is_revoked_by_itself(authority: Authority) -> None:
+    """As an imported authority has issued some."""
+    known = issue(authority, "known")
+    issuer = authority.issuers[0]
+    early = (
+        x509.CertificateBuilder()
+        .subject_name(known.subject)
+        .issuer_name(issuer.certificate.subject)
+        .public_key(known.public_key())
+        .serial_number(0x1000)
+        .not_valid_before(NOW - DAY)
+        .not_valid_after(NOW + DAY)
+        .sign(issuer.key, issuer.hash_algorithm)
+    )
+    assert status_of(authority, issuer, 0x1000) == Unknown()
+    revoke(authority, early)
+    (said,) = write_crls(authority)
+    assert said.crl.get_revoked_certificate_by_serial_number(0x1000) is not None
+    assert revoked_keys(authority) == {certificate_key(early.public_bytes(Encoding.DER))}
+    assert isinstance(status_of(authority, issuer, 0x1000), Revoked)
+
+
+def test_what_this_authority_cannot_revoke(authority: Authority, tmp_path: Path) -> None:
+    intermediate = authority.ledger.by_serial(authority.intermediate.serial_number)
+    assert intermediate is not None
+    stranger = Authority.create(tmp_path / "other").issue_client("stranger").certificate
+    ended = issue(authority, "ended")
+    entry = authority.ledger.by_serial(ended.serial_number)
+    assert entry is not None
+    for certificate, now, says in (
+        (intermediate, NOW, "certificate of the authority itself"),
+        (stranger, NOW, "does not come from this authority"),
+        (entry, entry.not_after + DAY, "ended on"),
+    ):
+        with pytest.raises(RequestError, match=says):
+            revocation_of(authority, certificate, x509.ReasonFlags.unspecified, "", now)
