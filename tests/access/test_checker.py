@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from lockwire.access.passwords import generate_password, hash_chosen, verify
 from lockwire.access.scram import ScramClient
 from lockwire.access.users import User, make_user
 from lockwire.mqtt import reasons
+from tests.support.peers import peer_path
 
 SECRET = generate_password()
 CHOSEN = "correct horse"
@@ -74,17 +74,16 @@ def open_office(offices: list[Office], *users: User) -> Office:
 
 
 def mosquitto_hash(folder: Path, option: str) -> str:
-    if shutil.which("mosquitto_passwd") is None:
-        pytest.skip("mosquitto_passwd is not installed")
     file = folder / "passwords"
     file.touch(0o600)
-    subprocess.run(["mosquitto_passwd", "-H", option, "-b", file, "jo", CHOSEN], check=True)
+    subprocess.run([peer_path("mosquitto_passwd"), "-H", option, "-b", file, "jo", CHOSEN], check=True)
     return file.read_text().strip().removeprefix("jo:")
 
 
 # --- hashes that get better
 
 
+@pytest.mark.peer("mosquitto_passwd")
 @pytest.mark.parametrize("option", ["sha512", "sha512-pbkdf2"])
 async def test_a_hash_of_mosquitto_becomes_argon2id_with_the_first_login(
     tmp_path: Path, offices: list[Office], option: str

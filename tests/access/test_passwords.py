@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from lockwire.access.passwords import (
     needs_rehash,
     verify,
 )
+from tests.support.peers import peer_path
 
 
 def test_a_chosen_password_is_hashed_with_argon2id_19_mib_two_passes_one_lane() -> None:
@@ -88,7 +88,7 @@ def test_a_hash_of_an_unknown_form_is_an_error_that_does_not_show_it(stored: str
         assert "AAAA" not in str(caught.value)
 
 
-@pytest.mark.skipif(shutil.which("mosquitto_passwd") is None, reason="mosquitto_passwd is not installed")
+@pytest.mark.peer("mosquitto_passwd")
 @pytest.mark.parametrize(("option", "prefix"), [("sha512", "$6$"), ("sha512-pbkdf2", "$7$")])
 @pytest.mark.parametrize("password", ["correct horse", "Straße:$7$x"])
 def test_what_mosquitto_passwd_writes_is_verified(
@@ -96,7 +96,7 @@ def test_what_mosquitto_passwd_writes_is_verified(
 ) -> None:
     file = tmp_path / "passwords"
     file.touch(0o600)
-    subprocess.run(["mosquitto_passwd", "-H", option, "-b", file, "jo", password], check=True)
+    subprocess.run([peer_path("mosquitto_passwd"), "-H", option, "-b", file, "jo", password], check=True)
     stored = file.read_text().strip().removeprefix("jo:")
     assert stored.startswith(prefix)
     check_stored(stored)
@@ -106,12 +106,12 @@ def test_what_mosquitto_passwd_writes_is_verified(
     assert is_slow(stored)
 
 
-@pytest.mark.skipif(shutil.which("mosquitto_passwd") is None, reason="mosquitto_passwd is not installed")
+@pytest.mark.peer("mosquitto_passwd")
 def test_a_plain_password_file_that_mosquitto_passwd_took_over_is_verified(tmp_path: Path) -> None:
     file = tmp_path / "passwords"
     file.write_text("jo:correct horse\n")
     file.chmod(0o600)
-    subprocess.run(["mosquitto_passwd", "-U", file], check=True)
+    subprocess.run([peer_path("mosquitto_passwd"), "-U", file], check=True)
     assert verify(file.read_text().strip().removeprefix("jo:"), b"correct horse")
 
 
