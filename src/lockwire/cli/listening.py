@@ -18,8 +18,9 @@ def flags_of(listener: dict[str, object]) -> str:
     if not listener.get("encrypted"):
         flags.append("not encrypted")
     methods = listener.get("authentication")
-    if not listener.get("encrypted") and isinstance(methods, list) and {"password", "token"} & set(methods):
-        flags.append("passwords can be read by anybody on the way")
+    readable = listener.get("transport") in ("tcp", "ws")
+    if readable and isinstance(methods, list) and {"password", "token"} & set(methods):
+        flags.append("passwords in the clear")
     if isinstance(methods, list) and "anonymous" in methods:
         flags.append("open to anybody")
     weaknesses = listener.get("tls_weaknesses")
