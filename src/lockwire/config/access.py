@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from lockwire.config.limits import Section
-from lockwire.config.units import Duration, FilePath
+from lockwire.config.units import Duration, FileOrUrl, FilePath
 
 UsernameFrom = Literal["cn", "subject", "san-dns", "san-email", "san-uri", "san-ip"]
 ClientIdBinding = Literal["free", "same", "prefixed"]
@@ -56,7 +56,7 @@ class TokenSettings(Section):
         description="Signature algorithms that are accepted (RFC 7518 section 3.1). HS and the others "
         "cannot be mixed: a public key would pass for a secret.",
     )
-    jwks: str = Field(
+    jwks: FileOrUrl = Field(
         default="",
         description="Where the keys are: a file name, or an `https` URL (`http` on loopback only), of a JWK "
         "set (RFC 7517).",

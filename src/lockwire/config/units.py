@@ -66,6 +66,13 @@ def parse_path(value: object, info: ValidationInfo) -> object:
     return folder / value if isinstance(folder, Path) else Path(value)
 
 
+def parse_file_or_url(value: object, info: ValidationInfo) -> object:
+    """A URL as it stands, or a file name as `parse_path` makes it; empty text stays empty."""
+    if not isinstance(value, str) or not value or "://" in value:
+        return value
+    return str(parse_path(value, info))
+
+
 def _split(text: str, units: Mapping[str, float]) -> tuple[float, float]:
     match = _NUMBER_AND_UNIT.fullmatch(text.strip())
     if match is None or match[2] not in units:
@@ -93,4 +100,5 @@ def format_duration(seconds: float) -> str:
 
 ByteCount = Annotated[int, BeforeValidator(parse_bytes), Unit("bytes", '"64 KiB"')]
 Duration = Annotated[float, BeforeValidator(parse_duration), Unit("seconds", '"5 min"')]
+FileOrUrl = Annotated[str, BeforeValidator(parse_file_or_url)]
 FilePath = Annotated[Path, BeforeValidator(parse_path), Unit("file", '"server.pem"')]
