@@ -267,5 +267,7 @@ def _write_kit(folder: Path, answer: Answer, files: list[str]) -> None:
     kit = Kit(answer.text("name"), answer.text("chain"), answer.text("key"), answer.text("ca"))
     write_kit(folder, kit)
     print(f"{written(folder, files)} The certificate is valid until {answer.text('until')}.")
+    if answer.texts("dropped"):
+        print(f"Note: left out {', '.join(answer.texts('dropped'))}.")
     if answer.number("cut"):
         print(f"Note: that is {answer.number('cut')} days less than asked for, as the authority ends then.")

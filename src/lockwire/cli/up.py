@@ -105,11 +105,10 @@ def configuration_of(folder: DataFolder, given: Path | None) -> Path | None:
 def _reader(
     folder: DataFolder, config: Path | None, tls_port: int | None, wss_port: int | None
 ) -> Callable[[], Settings]:
-    base = Settings.for_up(
-        folder.path, TLS_PORT if tls_port is None else tls_port, WSS_PORT if wss_port is None else wss_port
-    )
+    ports = TLS_PORT if tls_port is None else tls_port, WSS_PORT if wss_port is None else wss_port
 
     def read() -> Settings:
+        base = Settings.for_up(folder.path, *ports)
         file = configuration_of(folder, config)
         if file is None:
             return base

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
@@ -345,6 +346,9 @@ class Settings(Section):
             key=data / "server" / "server.key",
             client_ca=data / "ca" / "clients.pem",
         )
+        if os.path.exists(data / "ca" / "rsa-root.pem"):  # not Path.exists, which raises without permission
+            tls.alternate_certificate = data / "server" / "server-rsa.pem"
+            tls.alternate_key = data / "server" / "server-rsa.key"
         return cls(listeners=listeners, tls=tls)
 
     @classmethod
@@ -365,10 +369,15 @@ class Settings(Section):
 
 
 def inherit(specific: AnySection, general: Section) -> AnySection:
-    """A section with what it does not set itself taken from a more general one."""
+    """A section with what it does not set itself taken from a more general one.
+
+    An alternate certificate goes with the certificate to which it is one.
+    """
+    own = set(specific.model_fields_set)
+    if "certificate" in own:
+        own |= {"alternate_certificate", "alternate_key"}
     values: dict[str, Any] = {
-        name: getattr(specific if name in specific.model_fields_set else general, name)
-        for name in type(specific).model_fields
+        name: getattr(specific if name in own else general, name) for name in type(specific).model_fields
     }
     return type(specific).model_construct(_fields_set=set(specific.model_fields_set), **values)
 

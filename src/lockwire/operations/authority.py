@@ -144,7 +144,7 @@ def switch(household: Household, arguments: Arguments) -> Outcome:
 def finish(household: Household, arguments: Arguments) -> Outcome:
     """Drops the previous authority: force. Gives what `show` says, and the clients whose certificates end."""
     now = datetime.datetime.now(datetime.UTC)
-    lost = rollover.finish(household.authority, now, flag(arguments, "force"))
+    lost = rollover.finish(household.authority, now, flag(arguments, "force"), _by(arguments))
     warnings = [f"The certificate of {entry.name} (serial {entry.serial}) counts no more." for entry in lost]
     return _changed(household, arguments, warnings, "rollover finished")
 

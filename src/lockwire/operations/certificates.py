@@ -18,7 +18,7 @@ from lockwire.household import Household
 from lockwire.operations.arguments import flag, integer, optional_text, text, texts
 from lockwire.operations.outcome import Operation, Outcome
 from lockwire.pki import branches, bulk
-from lockwire.pki.alternatives import alternatives_of
+from lockwire.pki.alternatives import alternative_text, alternatives_of
 from lockwire.pki.authority import Authority, Issued
 from lockwire.pki.bulk import Row
 from lockwire.pki.certificate import common_name_of
@@ -45,7 +45,7 @@ def issue(household: Household, arguments: Arguments) -> Outcome:
 
     Further arguments: drop (alternative names that are not allowed are left out), replace, chain, crl_url,
     ocsp_url. Gives serial, name, until, chain, key ("" for a signing request), ca, cut (days that are missing
-    because the issuer ends before).
+    because the issuer ends before), dropped (alternative names that were asked for and left out).
     """
     authority = household.authority
     request = _request(authority, arguments)
@@ -56,7 +56,7 @@ def issue(household: Household, arguments: Arguments) -> Outcome:
         points=_points(authority, arguments),
         by=_by(arguments),
     )[0]
-    return _outcome(authority, issued, request, "certificate issued")
+    return _outcome(authority, issued, request, "certificate issued", _dropped(arguments, request))
 
 
 def renew(household: Household, arguments: Arguments) -> Outcome:
@@ -246,7 +246,17 @@ def _meant(authority: Authority, arguments: Arguments) -> tuple[x509.Certificate
     return certificate, profile
 
 
-def _outcome(authority: Authority, issued: Issued, request: Request | None, log: str) -> Outcome:
+def _dropped(arguments: Arguments, request: Request) -> tuple[str, ...]:
+    csr = optional_text(arguments, "csr")
+    if not csr:
+        return ()
+    asked = read_signing_request(csr.encode("ascii")).alternative
+    return tuple(alternative_text(one) for one in asked if one not in request.alternative)
+
+
+def _outcome(
+    authority: Authority, issued: Issued, request: Request | None, log: str, dropped: tuple[str, ...] = ()
+) -> Outcome:
     certificate = issued.certificate
     name = common_name_of(certificate.subject) or ""
     until = f"{certificate.not_valid_after_utc:%Y-%m-%d}"
@@ -259,6 +269,7 @@ def _outcome(authority: Authority, issued: Issued, request: Request | None, log:
         "chain": issued.chain.decode("ascii"),
         "key": issued.key.decode("ascii"),
         "ca": _device_ca(authority, certificate),
+        "dropped": list(dropped),
         "cut": 0 if wanted is None else max(0, wanted - round(length / datetime.timedelta(days=1))),
     }
     fields = (("name", name), ("serial", answer["serial"]), ("until", until))

@@ -110,11 +110,12 @@ class Ledger:
         return entries
 
     def revoke(self, revocations: Sequence[Revocation]) -> None:
-        """Writes down revocations, and returns when they are on the disk. Raises OSError.
+        """Writes down revocations, if any, and returns when they are on the disk. Raises OSError.
 
         One with reason `remove_from_crl` takes a `certificate_hold` back.
         """
-        self._append([_revoked_line(revocation) for revocation in revocations])
+        if revocations:
+            self._append([_revoked_line(revocation) for revocation in revocations])
         for revocation in revocations:
             self._add_revocation(revocation)
 

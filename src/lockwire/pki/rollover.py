@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from cryptography import x509
+
 from lockwire.pki import branches
 from lockwire.pki.authority import Authority
 from lockwire.pki.branches import (
@@ -40,7 +42,8 @@ from lockwire.pki.founding import (
 )
 from lockwire.pki.importing import was_imported
 from lockwire.pki.keys import KeyKind
-from lockwire.pki.ledger import Entry
+from lockwire.pki.ledger import Entry, Revocation
+from lockwire.pki.profiles import PROFILES
 
 _FILES: Final = ("root.pem", "root.key", "intermediate.pem", "intermediate.key", "cross.pem")
 _RSA_CROSS: Final = "rsa-next-cross.pem"
@@ -135,8 +138,12 @@ def switch(authority: Authority, now: datetime.datetime) -> None:
     authority.adopt(changes, now)
 
 
-def finish(authority: Authority, now: datetime.datetime, force: bool = False) -> tuple[Entry, ...]:
-    """Drops the previous authority. Gives the certificates that count no more.
+def finish(
+    authority: Authority, now: datetime.datetime, force: bool = False, by: str = ""
+) -> tuple[Entry, ...]:
+    """Drops the previous authority. Gives the clients' certificates that count no more.
+
+    What it issued and is still valid stands in the ledger as revoked from then on (cessationOfOperation).
 
     Raises RolloverError where clients still have certificates of it, unless `force`; OSError.
     """
@@ -153,6 +160,7 @@ def finish(authority: Authority, now: datetime.datetime, force: bool = False) ->
             "The previous authority was imported, and what it issued before that is not in the ledger",
             "Once those devices have new certificates too, finish with --force.",
         )
+    authority.ledger.revoke(_ended(authority, now, by))
     changes = Changes(authority.folder)
     for name in _FILES:
         changes.remove(f"{branches.PREVIOUS}{name}")
@@ -177,6 +185,20 @@ def left_behind(authority: Authority, now: datetime.datetime) -> Iterator[Entry]
             continue
         if issuer.identifier == other.issuer.identifier:
             yield entry
+
+
+def _ended(authority: Authority, now: datetime.datetime, by: str) -> list[Revocation]:
+    """The revocations of everything valid that the previous authority issued."""
+    previous = authority.branches[branches.PREVIOUS].issuer
+    reason = x509.ReasonFlags.cessation_of_operation
+    return [
+        Revocation(now, one.serial, reason, by, previous.identifier, one.name, one.not_after)
+        for one in authority.ledger.entries()
+        if one.profile in PROFILES
+        and one.not_after >= now
+        and not authority.ledger.is_revoked(one.serial)
+        and authority.issuer_of(one) == previous
+    ]
 
 
 def _move(changes: Changes, folder: Path, old: str, new: str) -> None:
