@@ -6,6 +6,8 @@ import ssl
 import time
 from typing import Any
 
+from cryptography import x509
+
 from lockwire.tls import libssl
 from lockwire.tls.errors import TlsFileError, TlsPolicyError
 from lockwire.tls.loading import ServerFiles, load_client_ca, load_crls, load_own, read
@@ -176,6 +178,11 @@ class ServerContext:
     def denied(self) -> frozenset[str]:
         """The certificates that the revocation lists revoke, in the terms of a deny-list."""
         return self._material.denied
+
+    @property
+    def cas(self) -> tuple[x509.Certificate, ...]:
+        """The CAs that client certificates are checked against."""
+        return self._material.cas
 
     @property
     def checks_crl(self) -> bool:
