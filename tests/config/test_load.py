@@ -62,10 +62,11 @@ class TestAFileThatIsRight:
 
     @pytest.mark.parametrize("jwks", ["https://issuer.example/jwks.json", "/etc/jwks.json", ""])
     def test_leaves_urls_and_absolute_names_as_they_are(self, write: Write, jwks: str) -> None:
-        assert load(write(f'[token]\njwks = "{jwks}"\n')).token.jwks == jwks
+        assert load(write(f'{TCP}[token]\njwks = "{jwks}"\n')).token.jwks == jwks
 
     def test_names_a_file_of_keys_relative_to_its_own_folder(self, write: Write, tmp_path: Path) -> None:
-        assert load(write('[token]\njwks = "jwks.json"\n')).token.jwks == str(tmp_path / "jwks.json")
+        settings = load(write(f'{TCP}[token]\njwks = "jwks.json"\n'))
+        assert settings.token.jwks == str(tmp_path / "jwks.json")
 
     def test_gives_bytes_and_durations_as_numbers_or_with_units(self, write: Write) -> None:
         text = (
