@@ -12,6 +12,7 @@ from lockwire import is_compiled
 from lockwire.cli import (
     access,
     access_mosquitto,
+    access_rabbitmq,
     broker,
     ca,
     ca_rollover,
@@ -37,6 +38,7 @@ from lockwire.version import VERSION
 # Modules that add commands to a group are imported for that alone.
 __all__ = [
     "access_mosquitto",
+    "access_rabbitmq",
     "app",
     "ca_rollover",
     "cert_bulk",

@@ -6,6 +6,7 @@ PEM's lines, PKCS#7 and PKCS#12. Others are named in the error: a Java keystore,
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
+from cryptography.utils import CryptographyDeprecationWarning
 
 from lockwire.pki import armour
 from lockwire.pki.der import DerError, Shape, element, shape
@@ -111,7 +113,10 @@ def parse_content(data: bytes, path: Path, ask: AskPassword = no_password) -> Co
         )
     if not data.strip():
         raise MalformedFileError("This file is empty", _LOOK, path)
-    return _Reader(path, ask).read(data)
+    with warnings.catch_warnings():
+        # cryptography's remarks on certificates of others, such as a serial number of 0, are not for users.
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        return _Reader(path, ask).read(data)
 
 
 class _Reader:
