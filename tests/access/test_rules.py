@@ -20,7 +20,15 @@ from lockwire.access.authorizer import (
 from lockwire.access.errors import AccessFileError
 from lockwire.access.identity import ANONYMOUS_IDENTITY, Identity
 from lockwire.access.policy import Policy
-from lockwire.access.rules import DEFAULT_RULES, Rule, covers, read_rules, write_rules
+from lockwire.access.rules import (
+    DEFAULT_RULES,
+    RIGHTS,
+    Rule,
+    covers,
+    describe_rule,
+    read_rules,
+    write_rules,
+)
 from lockwire.mqtt.topics import matches
 
 DEVICE = Identity("pump-7", "certificate")
@@ -207,6 +215,42 @@ def test_rules_are_written_readable_and_read_back(tmp_path: Path) -> None:
     assert read_rules(path) == ()
 
 
+def test_all_that_a_rule_can_say_is_written_and_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "rules.json"
+    rules = (
+        Rule("user:jo", ("publish",), "a/{client_id}", "note", "deny", (0, 1), "only"),
+        Rule("group:pumps", ("publish", "subscribe"), "", regexp=r"^pump\.{username}"),
+        Rule("tag:monitoring", ("receive",), "$SYS/#"),
+    )
+    write_rules(path, rules)
+    assert read_rules(path) == rules
+
+
+def test_the_words_of_older_files_are_understood(tmp_path: Path) -> None:
+    path = tmp_path / "rules.json"
+    path.write_text(
+        '{"rules": [{"who": "devices", "may": ["publish"], "topics": "a"},'
+        ' {"who": "administrators", "may": ["receive"], "topics": "$SYS/#"}]}'
+    )
+    assert [rule.who for rule in read_rules(path)] == ["everyone", "tag:administrator"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        (Rule("user:jo", RIGHTS, "a/#"), "allow user:jo publish, subscribe, receive a/#"),
+        (
+            Rule("everyone", ("publish",), "a", effect="deny", qos=(1, 2), retain="only"),
+            "deny everyone publish a (QoS 1, 2, with RETAIN)",
+        ),
+        (Rule("everyone", ("publish",), "a", retain="never"), "allow everyone publish a (without RETAIN)"),
+        (Rule("group:g", ("receive",), "", regexp="^a"), "allow group:g receive regexp ^a"),
+    ],
+)
+def test_a_rule_in_one_line(rule: Rule, text: str) -> None:
+    assert describe_rule(rule) == text
+
+
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
@@ -227,6 +271,20 @@ def test_rules_are_written_readable_and_read_back(tmp_path: Path) -> None:
             "publishing to topics that begin with $",
         ),
         ({"who": "everyone", "may": ["publish"], "topics": "#", "note": 7}, "'note' is not text"),
+        ({"who": "user:", "may": ["publish"], "topics": "#"}, "'who' is 'user:'"),
+        ({"who": "pattern", "may": ["publish"], "topics": "#"}, "'who' is 'pattern'"),
+        ({"who": "everyone", "may": ["publish"], "topics": "#", "effect": "block"}, "expected allow or deny"),
+        ({"who": "everyone", "may": ["publish"], "topics": "#", "qos": 1}, "'qos' is not a list"),
+        ({"who": "everyone", "may": ["publish"], "topics": "#", "qos": [3]}, "expected some of [0, 1, 2]"),
+        ({"who": "everyone", "may": ["publish"], "topics": "#", "qos": []}, "expected some of [0, 1, 2]"),
+        ({"who": "everyone", "may": ["publish"], "topics": "#", "retain": "yes"}, "any, only or never"),
+        ({"who": "everyone", "may": ["publish"], "topics": "a/{user}"}, "{user} is no placeholder"),
+        ({"who": "everyone", "may": ["publish"], "topics": "a", "regexp": "a"}, "one of the two"),
+        ({"who": "everyone", "may": ["publish"], "regexp": "a(?=b)"}, "character 2: look-ahead"),
+        (
+            {"who": "everyone", "may": ["receive"], "topics": "a", "effect": "deny", "qos": [0]},
+            "which receiving does not have",
+        ),
         ({"who": "everyone", "may": ["publish"], "topics": "#", "deny": True}, "'deny' is not known here"),
     ],
 )

@@ -28,7 +28,7 @@ from lockwire.access.masks import (
 from lockwire.access.placeholders import Template, Values, values_of
 from lockwire.access.policy import Policy
 from lockwire.access.rabbitmq import check_resources, check_topics, rules_of, subscribable
-from lockwire.access.rules import Rule
+from lockwire.access.rules import Rule, describe_rule
 from lockwire.mqtt.topics import matches, parse_shared
 
 __all__ = [
@@ -96,6 +96,12 @@ class Authorizer:
     def may_receive(self, identity: Identity, client_id: str, topic: bytes) -> bool:
         """Whether a message of this topic may be delivered, asked for queued ones and wills once more."""
         return False
+
+    def refusal(
+        self, identity: Identity, client_id: str, action: str, topic: str, qos: int, retain: bool
+    ) -> str:
+        """Why a "publish" or "subscribe" was refused, for the record of it; "" where that is not known."""
+        return ""
 
 
 class Inquiry:
@@ -311,6 +317,21 @@ class AccessAuthorizer(Authorizer):
         if action == words.PUBLISH and topic.startswith("$"):
             return Inquiry(False, None)
         return Inquiry(allowed, self._decisive(identity, client_id, topic, bit, allowed, False))
+
+    def refusal(
+        self, identity: Identity, client_id: str, action: str, topic: str, qos: int, retain: bool
+    ) -> str:
+        found = self.inquire(identity, client_id, action, topic, qos, retain)
+        if action == words.PUBLISH and topic.startswith("$"):
+            return "nobody publishes to topics that begin with $"
+        if found.exhausted:
+            return "the filter and the rules take too much work to compare"
+        also = ""
+        if found.witness is not None and found.witness != topic:
+            also = f" {found.witness!r}, which the filter matches"
+        if found.rule is None:
+            return f"no rule allows{also or ' it'}"
+        return f"a rule denies{also or ' it'}: {describe_rule(found.rule)}"
 
     def _inquire_subscription(
         self, identity: Identity, client_id: str, topic_filter: str, qos: int

@@ -135,14 +135,20 @@ class Expression:
         self.rule = rule
         self.tree: object = tree
         self.size: int = syntax.size(tree)
+        self._automaton: Automaton | None = None
+        self._key: tuple[str, str, str] = ("", "", "")
         mask = mask_of(rule)
         self.allow: int = mask if rule.effect == words.ALLOW else NOTHING
         self.deny: int = mask if rule.effect == words.DENY else NOTHING
 
     def matches(self, topic: bytes, values: Values) -> bool:
         """Whether it is found in a topic; where that takes too much work to tell: whether it denies."""
-        automaton = Automaton()
-        automaton.add(self.tree, 1, 0, values.of, True)
+        automaton = self._automaton
+        if automaton is None or self._key != values.key:
+            automaton = Automaton()
+            automaton.add(self.tree, 1, 0, values.of, True)
+            self._automaton = automaton
+            self._key = values.key
         state = automaton.run(topic)
         return self.deny != 0 if state is None else state.final_allow != 0
 

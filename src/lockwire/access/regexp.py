@@ -361,7 +361,7 @@ def _is_settled(pair: _Pair, granted: int) -> bool:
 
 def _choices(sets: set[int]) -> list[int]:
     """One byte for each kind of bytes that the sets tell apart, the more readable ones first."""
-    kinds = [_ALPHABET & ~_DOT & ~_SLASH, _DOT, _SLASH]
+    kinds = [_ALPHABET & ~_DOT & ~_SLASH, _SLASH, _DOT]
     for members in sets:
         finer: list[int] = []
         for kind in kinds:

@@ -21,6 +21,7 @@ from typing import Final
 
 from lockwire.access.errors import RuleError
 from lockwire.access.records import Record, document_text, parse_document
+from lockwire.access.regexp_syntax import parse
 from lockwire.mqtt.errors import MqttError
 from lockwire.mqtt.topics import validate_topic_filter
 from lockwire.pki.files import make_private_folder, write_private
@@ -111,6 +112,8 @@ def check_rule(rule: Rule) -> None:
             raise RuleError(f"{{{name}}} is no placeholder", known)
     if rule.topics:
         _check_topics(rule)
+    else:
+        parse(rule.regexp, PLACEHOLDERS)
 
 
 def _check_who(who: str) -> None:
@@ -173,6 +176,18 @@ def write_rules(path: Path, rules: Iterable[Rule]) -> None:
 def rules_text(rules: Iterable[Rule]) -> str:
     """What `write_rules` writes."""
     return document_text("rules", map(rule_fields, rules))
+
+
+def describe_rule(rule: Rule) -> str:
+    """A rule in one line: `allow user:jo publish, receive hall/# (QoS 0, 1)`."""
+    conditions = []
+    if set(rule.qos) != set(EVERY_QOS):
+        conditions.append(f"QoS {', '.join(map(str, rule.qos))}")
+    if rule.retain != ANY_RETAIN:
+        conditions.append("with RETAIN" if rule.retain == ONLY_RETAIN else "without RETAIN")
+    topics = f"regexp {rule.regexp}" if rule.regexp else rule.topics
+    condition = f" ({', '.join(conditions)})" if conditions else ""
+    return f"{rule.effect} {rule.who} {', '.join(rule.may)} {topics}{condition}"
 
 
 def rule_fields(rule: Rule) -> dict[str, object]:

@@ -374,9 +374,11 @@ class Publishing:
             return
         self.core.counters.publish_refused += 1
         topic = packet.topic.decode()
-        self.connection.record(
-            "publish", reasons.NOT_AUTHORIZED, f"may not publish to {topic!r} with QoS {qos}"
+        why = self.hub.authorizer.refusal(
+            self.connection.identity, self.connection.client_id, "publish", topic, qos, packet.retain
         )
+        detail = f"may not publish to {topic!r} with QoS {qos}" + (f": {why}" if why else "")
+        self.connection.record("publish", reasons.NOT_AUTHORIZED, detail)
         packet_id = packet.packet_id
         if qos == 0:
             return

@@ -148,7 +148,7 @@ class Subscribing(Job):
                 self._replays.append((subscription, topic_filter))
         else:
             connection.core.counters.subscribe_refused += 1
-            connection.record("subscribe", code, f"may not subscribe to {request.topic_filter!r}")
+            connection.record("subscribe", code, _detail(connection, request, code))
             if connection.version != 5:
                 code = 0x80
         self._granted.append(code)
@@ -220,6 +220,17 @@ def _judge(connection: Connection, session: Session, request: SubscriptionReques
     if granted == ASK:
         return ASKED
     return granted if granted >= 0 else reasons.NOT_AUTHORIZED
+
+
+def _detail(connection: Connection, request: SubscriptionRequest, code: int) -> str:
+    """What the record of a refusal says."""
+    topic_filter = request.topic_filter
+    why = ""
+    if code == reasons.NOT_AUTHORIZED:
+        why = connection.hub.authorizer.refusal(
+            connection.identity, connection.client_id, "subscribe", topic_filter, request.qos, False
+        )
+    return f"may not subscribe to {topic_filter!r}" + (f": {why}" if why else "")
 
 
 def _make(
