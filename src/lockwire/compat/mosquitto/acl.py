@@ -56,7 +56,7 @@ def read_acl(source: Source) -> list[AclLine]:
         if word == "user":
             if not rest:
                 source.wrong(number, "user without a name", "expected user NAME")
-            user = rest
+            user = rest or None
         elif word in ("topic", "pattern"):
             line = _line(source, number, user, word == "pattern", rest)
             if line is not None:

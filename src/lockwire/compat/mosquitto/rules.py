@@ -120,8 +120,8 @@ def _notes(lines: list[AclLine]) -> Iterable[str]:
             "A SUBSCRIBE to more than may be read, such as #, is refused; Mosquitto grants it and sends what "
             "may be read."
         )
-    if any(line.pattern and not _PATTERN.search(line.topic) for line in lines):
+    if any(line.pattern and not {"%u", "%c"} <= set(_PATTERN.findall(line.topic)) for line in lines):
         yield (
-            "A pattern without %u and %c is for every client. Mosquitto gives no pattern at all to clients "
-            "with + or # in user name or client id; here only those with placeholders do not count for them."
+            "Mosquitto lets no pattern count for a client with + or # in its user name or client id; here "
+            "those count that do not hold this name."
         )
