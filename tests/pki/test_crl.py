@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from lockwire.pki.certificate import certificate_key
 from lockwire.pki.crl import CrlProblemKind, denied_keys, health, read_crls, to_pem, verified
 from lockwire.pki.errors import MalformedFileError, MissingFileError
+from lockwire.pki.issuer import SigningKey, hash_for
 
 NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
 DAY = datetime.timedelta(days=1)
@@ -28,7 +28,7 @@ class Ca:
     """A CA to make lists with."""
 
     certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
+    key: SigningKey
 
     def crl(
         self,
@@ -48,11 +48,12 @@ class Ca:
             builder = builder.add_revoked_certificate(entry)
         for extension, critical in extensions:
             builder = builder.add_extension(extension, critical)
-        return builder.sign(self.key, hashes.SHA256())
+        return builder.sign(self.key, hash_for(self.key))
 
 
-def make_ca(name: str, issuer: Ca | None = None, crl_sign: bool = True) -> Ca:
-    key = ec.generate_private_key(ec.SECP256R1())
+def make_ca(name: str, issuer: Ca | None = None, crl_sign: bool = True, key: SigningKey | None = None) -> Ca:
+    key = key or ec.generate_private_key(ec.SECP256R1())
+    signer = key if issuer is None else issuer.key
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     usage = x509.KeyUsage(False, False, False, False, False, True, crl_sign, False, False)
     certificate = (
@@ -65,7 +66,7 @@ def make_ca(name: str, issuer: Ca | None = None, crl_sign: bool = True) -> Ca:
         .not_valid_after(NOW + 30 * DAY)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(usage, critical=True)
-        .sign(key if issuer is None else issuer.key, hashes.SHA256())
+        .sign(signer, hash_for(signer))
     )
     return Ca(certificate, key)
 
@@ -227,6 +228,25 @@ def test_lists_that_openssl_would_not_use(put: Put, extension: x509.ExtensionTyp
     (problem,) = health(read_crls(put(WORKS.crl(extensions=((extension, True),)))), [WORKS.certificate])
     assert problem.kind is CrlProblemKind.UNSUPPORTED
     assert says in problem.text
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        ec.generate_private_key(ec.SECP384R1()),
+        rsa.generate_private_key(65537, 2048),
+        ed25519.Ed25519PrivateKey.generate(),
+    ],
+    ids=["P-384", "RSA-2048", "Ed25519"],
+)
+def test_signatures_of_every_kind_of_key(put: Put, key: SigningKey) -> None:
+    ca = make_ca("Works CA", key=key)
+    assert problems(put(ca.crl(5)), ca) == []
+    damaged = bytearray(ca.crl(5).public_bytes(Encoding.DER))
+    damaged[damaged.index(b"\x02\x01\x05") + 2] = 6  # another serial number
+    path = put()
+    path.write_bytes(damaged)
+    assert problems(path, ca) == [(CrlProblemKind.BAD_SIGNATURE, "Works CA")]
 
 
 def test_a_list_as_openssl_ca_writes_it(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ same alerts as for theirs (RFC 5246: certificate_expired, unknown_ca). `health` 
 
 from __future__ import annotations
 
+import base64
 import datetime
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,11 +17,16 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.x509.oid import SignatureAlgorithmOID
 
 from lockwire.pki import asn1
+from lockwire.pki.asn1 import Reader
 from lockwire.pki.certificate import common_name_of, keys_of
+from lockwire.pki.der import DerError
 from lockwire.pki.errors import MalformedFileError, MissingFileError
 from lockwire.pki.issuer import is_issued_by
 
@@ -27,8 +34,18 @@ MAXIMUM_FILE: Final = 1 << 26
 """Bytes of a file of lists: 64 MiB, more than a million entries."""
 
 _REMEDY: Final = "Get the list anew from whoever runs the CA; PEM and DER are both fine."
-_PEM: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
+_PEM: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
 _LABEL: Final = b"X509 CRL"
+_ECDSA: Final = (
+    SignatureAlgorithmOID.ECDSA_WITH_SHA256,
+    SignatureAlgorithmOID.ECDSA_WITH_SHA384,
+    SignatureAlgorithmOID.ECDSA_WITH_SHA512,
+)
+_RSA: Final = (
+    SignatureAlgorithmOID.RSA_WITH_SHA256,
+    SignatureAlgorithmOID.RSA_WITH_SHA384,
+    SignatureAlgorithmOID.RSA_WITH_SHA512,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +55,7 @@ class RevocationList:
     file, place: the file, and where in it the list stands, 1 for the first.
     issuer: the CA's name; authority_key: the key identifier of the CA, None where the list names none.
     number: CRLNumber, None without one. this_update, next_update: UTC; next_update None: never.
-    crl: the list itself, unverified.
+    crl, der: the list itself, unverified.
     """
 
     file: Path
@@ -49,6 +66,8 @@ class RevocationList:
     this_update: datetime.datetime
     next_update: datetime.datetime | None
     crl: x509.CertificateRevocationList = field(repr=False)
+    der: bytes = field(repr=False)
+    _signers: dict[bytes, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def keys(self) -> frozenset[str]:
@@ -56,14 +75,14 @@ class RevocationList:
         return keys_of(self.issuer, (entry.serial_number for entry in self.crl))
 
     def is_signed_by(self, ca: x509.Certificate) -> bool:
-        """Whether this CA signed the list and is named in it."""
-        key = ca.public_key()
+        """Whether this CA signed the list and is named in it; found out once for each CA."""
         if ca.subject != self.issuer:
             return False
-        try:
-            return self.crl.is_signature_valid(key)  # type: ignore[arg-type]
-        except (TypeError, ValueError, UnsupportedAlgorithm):
-            return False
+        fingerprint = ca.fingerprint(hashes.SHA256())
+        known = self._signers.get(fingerprint)
+        if known is None:
+            known = self._signers[fingerprint] = _is_signature_valid(self.crl, self.der, ca)
+        return known
 
     def has_expired(self, now: datetime.datetime) -> bool:
         """Whether its nextUpdate has passed."""
@@ -120,12 +139,17 @@ def read_crls(path: Path) -> tuple[RevocationList, ...]:
     if len(data) > MAXIMUM_FILE:
         raise MalformedFileError(f"This file is larger than {MAXIMUM_FILE >> 20} MiB", _REMEDY, path)
     found = _from_pem(path, data) if b"-----BEGIN " in data else _from_der(path, data)
-    return tuple(_described(path, place, crl) for place, crl in enumerate(found, 1))
+    return tuple(_described(path, place, crl, der) for place, (crl, der) in enumerate(found, 1))
 
 
 def to_pem(lists: Iterable[RevocationList]) -> bytes:
     """The lists in PEM, which is all that `SSLContext.load_verify_locations` takes."""
-    return b"".join(one.crl.public_bytes(Encoding.PEM) for one in lists)
+    return b"".join(as_pem(one.der) for one in lists)
+
+
+def as_pem(der: bytes) -> bytes:
+    """A list in PEM, from its DER."""
+    return b"-----BEGIN X509 CRL-----\n" + base64.encodebytes(der) + b"-----END X509 CRL-----\n"
 
 
 def verified(lists: Sequence[RevocationList], cas: Sequence[x509.Certificate]) -> tuple[RevocationList, ...]:
@@ -263,15 +287,46 @@ def _unsupported(crl: x509.CertificateRevocationList) -> str:
     return ""
 
 
-def _from_pem(path: Path, data: bytes) -> list[x509.CertificateRevocationList]:
-    found: list[x509.CertificateRevocationList] = []
+def _is_signature_valid(crl: x509.CertificateRevocationList, der: bytes, ca: x509.Certificate) -> bool:
+    """As crl.is_signature_valid, which encodes a long list anew and keeps every other thread waiting."""
+    key, algorithm, oid = ca.public_key(), crl.signature_hash_algorithm, crl.signature_algorithm_oid
+    try:
+        if isinstance(key, ec.EllipticCurvePublicKey) and oid in _ECDSA and algorithm is not None:
+            digest = hashlib.new(algorithm.name, _signed_part(der)).digest()
+            key.verify(crl.signature, digest, ec.ECDSA(Prehashed(algorithm)))
+        elif isinstance(key, rsa.RSAPublicKey) and oid in _RSA and algorithm is not None:
+            digest = hashlib.new(algorithm.name, _signed_part(der)).digest()
+            key.verify(crl.signature, digest, padding.PKCS1v15(), Prehashed(algorithm))
+        else:
+            return crl.is_signature_valid(key)  # type: ignore[arg-type]
+    except (TypeError, ValueError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def _signed_part(der: bytes) -> bytes:
+    """tbsCertList, RFC 5280 section 5.1. Raises DerError where it names another algorithm than is used."""
+    outer = Reader(der).enter(asn1.SEQUENCE)
+    start = outer.position
+    inner = outer.enter(asn1.SEQUENCE)
+    end = outer.position
+    if inner.has(asn1.INTEGER):
+        inner.integer()
+    if inner.whole(asn1.SEQUENCE) != outer.whole(asn1.SEQUENCE):
+        raise DerError("two algorithms of one signature")
+    return der[start:end]
+
+
+def _from_pem(path: Path, data: bytes) -> list[tuple[x509.CertificateRevocationList, bytes]]:
+    found: list[tuple[x509.CertificateRevocationList, bytes]] = []
     others: list[str] = []
     for block in _PEM.finditer(data):
         if block[1] != _LABEL:
             others.append(block[1].decode("ascii").lower())
             continue
         try:
-            found.append(x509.load_pem_x509_crl(block[0]))
+            der = base64.b64decode(b"".join(block[2].split()), validate=True)
+            found.append((x509.load_der_x509_crl(der), der))
         except ValueError as error:
             line = data.count(b"\n", 0, block.start()) + 1
             raise MalformedFileError(
@@ -283,13 +338,14 @@ def _from_pem(path: Path, data: bytes) -> list[x509.CertificateRevocationList]:
     return found
 
 
-def _from_der(path: Path, data: bytes) -> list[x509.CertificateRevocationList]:
-    found: list[x509.CertificateRevocationList] = []
-    reader = asn1.Reader(data)
+def _from_der(path: Path, data: bytes) -> list[tuple[x509.CertificateRevocationList, bytes]]:
+    found: list[tuple[x509.CertificateRevocationList, bytes]] = []
+    reader = Reader(data)
     while not reader.at_end:
         start = reader.position
         try:
-            found.append(x509.load_der_x509_crl(reader.whole(asn1.SEQUENCE)))
+            der = reader.whole(asn1.SEQUENCE)
+            found.append((x509.load_der_x509_crl(der), der))
         except ValueError as error:
             raise MalformedFileError(
                 f"This is no revocation list, neither PEM nor DER (at byte {start}: {error})", _REMEDY, path
@@ -299,25 +355,17 @@ def _from_der(path: Path, data: bytes) -> list[x509.CertificateRevocationList]:
     return found
 
 
-def _described(path: Path, place: int, crl: x509.CertificateRevocationList) -> RevocationList:
+def _described(path: Path, place: int, crl: x509.CertificateRevocationList, der: bytes) -> RevocationList:
     authority_key: bytes | None = None
     number: int | None = None
+    begin, end = crl.last_update_utc, crl.next_update_utc
     try:
         for extension in crl.extensions:
             if isinstance(extension.value, x509.AuthorityKeyIdentifier):
                 authority_key = extension.value.key_identifier
             elif isinstance(extension.value, x509.CRLNumber):
                 number = extension.value.crl_number
-        return RevocationList(
-            path,
-            place,
-            crl.issuer,
-            authority_key,
-            number,
-            crl.last_update_utc,
-            crl.next_update_utc,
-            crl,
-        )
+        return RevocationList(path, place, crl.issuer, authority_key, number, begin, end, crl, der)
     except ValueError as error:
         raise MalformedFileError(
             f"List {place} in this file cannot be understood ({error})", _REMEDY, path

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from lockwire.pki import ocsp
 from lockwire.pki.authority import Authority
 from lockwire.pki.certificate import certificate_key, common_name_of, key_of
-from lockwire.pki.crl import RevocationList, read_crls
+from lockwire.pki.crl import RevocationList, as_pem, read_crls
 from lockwire.pki.errors import MalformedFileError, MissingFileError, RequestError
 from lockwire.pki.files import write_public
 from lockwire.pki.issuer import Issuer
@@ -41,7 +41,7 @@ class Published:
     """A list as it stands in `crl.pem`.
 
     issuer: the common name of who signed it; identifier: the issuer's key identifier, hexadecimal.
-    number: CRLNumber. this_update, next_update: UTC. crl: the list itself.
+    number: CRLNumber. this_update, next_update: UTC. crl, der: the list itself.
     """
 
     issuer: str
@@ -50,6 +50,7 @@ class Published:
     this_update: datetime.datetime
     next_update: datetime.datetime
     crl: x509.CertificateRevocationList = field(repr=False)
+    der: bytes = field(repr=False)
 
     @property
     def revoked(self) -> int:
@@ -123,11 +124,10 @@ def write_crls(
         (issuer, _make(authority, issuer, before.get(issuer.identifier), lifetime, now))
         for issuer in authority.issuers
     ]
-    for issuer, crl in made:
-        write_public(der_file(authority, issuer), crl.public_bytes(Encoding.DER))
-    write_public(authority.folder / CRL_DER, made[0][1].public_bytes(Encoding.DER))
-    pem = b"".join(crl.public_bytes(Encoding.PEM) for _, crl in made)
-    write_public(authority.folder / CRL_PEM, pem)
+    for issuer, der in made:
+        write_public(der_file(authority, issuer), der)
+    write_public(authority.folder / CRL_DER, made[0][1])
+    write_public(authority.folder / CRL_PEM, b"".join(as_pem(der) for _, der in made))
     _remove_others(authority)
     return published(authority)
 
@@ -154,7 +154,7 @@ def why_due(
     for place, issuer in enumerate(authority.issuers):
         there = before.get(issuer.identifier)
         files = [der_file(authority, issuer)] + ([authority.folder / CRL_DER] if place == 0 else [])
-        if there is None or any(not _holds(file, there.crl) for file in files):
+        if there is None or any(not _holds(file, there.der) for file in files):
             return "there was none"
         if now >= there.refresh_at:
             return "half of its lifetime has passed"
@@ -216,8 +216,8 @@ def _is_from(authority: Authority, identifier: str, record: Entry | Revocation) 
     return owner is not None and owner.identifier == identifier
 
 
-def _holds(file: Path, crl: x509.CertificateRevocationList) -> bool:
-    return file.exists() and file.read_bytes() == crl.public_bytes(Encoding.DER)
+def _holds(file: Path, der: bytes) -> bool:
+    return file.exists() and file.read_bytes() == der
 
 
 def _listed(authority: Authority, issuer: Issuer, before: Published | None) -> list[Revocation]:
@@ -237,7 +237,7 @@ def _make(
     before: Published | None,
     lifetime: datetime.timedelta,
     now: datetime.datetime,
-) -> x509.CertificateRevocationList:
+) -> bytes:
     number = max(int(now.timestamp()), 0 if before is None else before.number + 1)
     identifier = x509.AuthorityKeyIdentifier(issuer.key_identifier, None, None)
     # All entries at once: add_revoked_certificate copies those before.
@@ -250,6 +250,7 @@ def _make(
         .add_extension(identifier, critical=False)
         .add_extension(x509.CRLNumber(number), critical=False)
         .sign(issuer.key, issuer.hash_algorithm)
+        .public_bytes(Encoding.DER)
     )
 
 
@@ -277,7 +278,9 @@ def _published(one: RevocationList) -> Published | None:
     if one.authority_key is None or one.number is None or one.next_update is None:
         return None
     name = common_name_of(one.issuer) or one.issuer.rfc4514_string()
-    return Published(name, one.authority_key.hex(), one.number, one.this_update, one.next_update, one.crl)
+    return Published(
+        name, one.authority_key.hex(), one.number, one.this_update, one.next_update, one.crl, one.der
+    )
 
 
 def _remove_others(authority: Authority) -> None:
