@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import datetime
+import socket
 import ssl
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from lockwire.families import FAMILIES, Family, KeyLimit, UnknownFamilyError, find_family
 from lockwire.tls.suites import BY_NAME
+from tests.pki.issuing import Signed, issue
+from tests.pki.serving import tls_server
+from tests.support.peers import find_peer
 
 ASKED_FOR = (
     "arduino-uno-wifi arduino-nano esp8266 esp32 netcontrol wilow teltonika node-red python mosquitto generic"
@@ -70,3 +79,81 @@ def test_finds_a_family_by_name() -> None:
         find_family("esp82")
     with pytest.raises(UnknownFamilyError, match="known are arduino-uno-wifi, "):
         find_family("")
+
+
+ADDRESS = "127.0.0.1"
+CERTIFICATES = {
+    "iPAddress": (["127.0.0.1"], "x"),
+    "dNSName": (["dns:127.0.0.1"], "x"),
+    "commonName": ([], "127.0.0.1"),
+}
+
+
+def connect_python(ca: Path, port: int) -> None:
+    context = ssl.create_default_context(cafile=ca)
+    with socket.create_connection((ADDRESS, port), timeout=10) as connection:
+        context.wrap_socket(connection, server_hostname=ADDRESS).send(b"x")
+
+
+def connect_mosquitto(ca: Path, port: int) -> None:
+    words = ["-h", ADDRESS, "-p", str(port), "--cafile", str(ca), "-t", "x", "-m", "x"]
+    subprocess.run([find_peer("mosquitto_pub") or "", *words], capture_output=True, timeout=20)
+
+
+def connect_node(ca: Path, port: int) -> None:
+    program = (
+        "const [ca, port] = process.argv.slice(1);"
+        "const options = {host: '127.0.0.1', port, ca: require('fs').readFileSync(ca)};"
+        "const socket = require('tls').connect(options, () => socket.end('x'));"
+        "socket.on('error', () => {});"
+    )
+    words = ["-e", program, str(ca), str(port)]
+    subprocess.run([find_peer("node") or "", *words], capture_output=True, timeout=20)
+
+
+def connect_mbedtls(ca: Path, port: int) -> None:
+    tls = pytest.importorskip("mbedtls.tls", reason="python-mbedtls is not installed")
+    configuration = tls.TLSConfiguration(
+        trust_store=tls.TrustStore.from_pem_file(ca), validate_certificates=True
+    )
+    with socket.create_connection((ADDRESS, port), timeout=10) as connection:
+        client = tls.ClientContext(configuration).wrap_socket(connection, server_hostname=ADDRESS)
+        client.do_handshake()
+        client.send(b"x")
+
+
+@pytest.mark.parametrize("field", CERTIFICATES)
+@pytest.mark.parametrize(
+    ("name", "connect"),
+    [
+        ("python", connect_python),
+        pytest.param("mosquitto", connect_mosquitto, marks=pytest.mark.peer("mosquitto_pub")),
+        pytest.param("node-red", connect_node, marks=pytest.mark.peer("node")),
+        ("esp32", connect_mbedtls),
+    ],
+)
+def test_an_address_is_found_where_the_table_says(
+    tmp_path: Path, name: str, connect: Callable[[Path, int], None], field: str
+) -> None:
+    names, common_name = CERTIFICATES[field]
+    now = datetime.datetime.now(datetime.UTC)
+    root = issue("Plant root", ca=True, now=now)
+    server: Signed = issue(common_name, root, names=names, now=now)
+    (tmp_path / "ca.pem").write_bytes(root.pem)
+    received: list[bytes] = []
+    with (
+        tls_server(tmp_path, [server], ssl.TLSVersion.TLSv1_2, received=received) as port,
+        contextlib.suppress(Exception),  # each library has an exception of its own for a refusal
+    ):
+        connect(tmp_path / "ca.pem", port)
+    assert any(received) == (field in (FAMILIES[name].address_fields or ()))
+
+
+def test_ed25519_is_nothing_to_mbed_tls() -> None:
+    x509 = pytest.importorskip("mbedtls.x509", reason="python-mbedtls is not installed")
+    exceptions = pytest.importorskip("mbedtls.exceptions")
+    with pytest.raises(exceptions.TLSError):
+        x509.CRT.from_DER(issue("x", key="Ed25519").der)
+    assert x509.CRT.from_DER(issue("x").der).subject
+    limits = FAMILIES["esp32"].server_keys or ()
+    assert {limit.kind for limit in limits} == {"RSA", "EC"}

@@ -20,10 +20,11 @@ def tls_server(
     version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
     client_ca: Signed | None = None,
     alternatives: dict[str, list[Signed]] | None = None,
+    received: list[bytes] | None = None,
 ) -> Iterator[int]:
     """A server that presents a chain, and another one for each name in `alternatives`; gives its port.
 
-    client_ca: clients must show a certificate of this CA.
+    client_ca: clients must show a certificate of this CA. received: what each sent first.
     """
     context = _context(folder, chain, version, client_ca)
     others = {name: _context(folder, each, version, None) for name, each in (alternatives or {}).items()}
@@ -34,7 +35,9 @@ def tls_server(
 
     context.sni_callback = choose
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=_serve, args=(listener, context))
+        thread = threading.Thread(
+            target=_serve, args=(listener, context, [] if received is None else received)
+        )
         thread.start()
         try:
             yield listener.getsockname()[1]
@@ -59,7 +62,7 @@ def _context(
     return context
 
 
-def _serve(listener: socket.socket, context: ssl.SSLContext) -> None:
+def _serve(listener: socket.socket, context: ssl.SSLContext, received: list[bytes]) -> None:
     while True:
         try:
             connection, _ = listener.accept()
@@ -67,7 +70,7 @@ def _serve(listener: socket.socket, context: ssl.SSLContext) -> None:
             return
         connection.settimeout(10)
         with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as session:
-            session.recv(1)
+            received.append(session.recv(1))
 
 
 @contextlib.contextmanager
