@@ -91,7 +91,7 @@ class TestRules:
         )
         assert "(QoS 0, 1, without RETAIN)" in done("access", "allow", *words, *DATA, cwd=stopped)
         words = ("tag:monitoring", "receive", r"^iot\.kitchen\.", "--regexp", "--note", "as before")
-        assert r"allow tag:monitoring receive /^iot\.kitchen\./" in done(
+        assert r"allow tag:monitoring receive regexp ^iot\.kitchen\." in done(
             "access", "allow", *words, *DATA, cwd=stopped
         )
         words = ("user:jo", "subscribe", "a/#", "--qos", "2")
@@ -237,3 +237,142 @@ class TestDatabase:
                 await wire.publish("a", qos=1)
                 broker.process.send_signal(signal.SIGTERM)
                 await wire.expect_closed()
+
+
+class TestCheck:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def household(cls, filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """A folder with a user jo, a device lamp, a PSK identity meter and rules for them."""
+        folder = tmp_path_factory.mktemp("check")
+        shutil.copytree(filled / "data", folder / "data", ignore=shutil.ignore_patterns("*.sock"))
+        for words in (
+            ("user", "add", "jo", "--tag", "monitoring", "--group", "hall"),
+            ("device", "add", "lamp"),
+            ("psk", "add", "meter"),
+            ("user", "deny", "jo", "publish", "valve/+/set"),
+            ("access", "remove", "1"),
+            ("access", "allow", "group:hall", "all", "hall/#"),
+            ("access", "allow", "everyone", "publish", "own/{username}/{cn}", "--qos", "1"),
+            ("access", "allow", "user:meter", "publish", "meters/{client_id}", "--retain", "never"),
+            ("access", "allow", "tag:administrator", "all", "admin/#"),
+            ("access", "allow", "anonymous", "subscribe", "public/#"),
+        ):
+            done(*words, *DATA, cwd=folder)
+        return folder
+
+    @pytest.mark.parametrize(
+        ("words", "status", "said"),
+        [
+            (("jo", "publish", "valve/3/set"), 1, "That rule is number 3."),
+            (("jo", "publish", "hall/light"), 0, "allow group:hall publish, subscribe, receive hall/#"),
+            (("jo", "subscribe", "hall/#", "--qos", "2"), 0, "may subscribe to 'hall/#' with QoS 2"),
+            (("jo", "subscribe", "#"), 1, "The filter also matches"),
+            (("jo", "subscribe", "$share/g/hall/+"), 0, "Allowed"),
+            (("jo", "receive", "hall/x"), 0, "may receive messages of 'hall/x'"),
+            (("jo", "publish", "other"), 1, "No rule that concerns this client allows it."),
+            (("lamp", "publish", "own/lamp/lamp", "--qos", "1"), 0, "allow everyone publish own/"),
+            (("lamp", "publish", "own/lamp/lamp"), 1, "Refused"),
+            (("jo", "publish", "own/jo/jo", "--qos", "1"), 1, "Refused"),
+            (("jo", "publish", "own/jo/x", "--qos", "1", "--cn", "x"), 0, "Allowed"),
+            (("meter", "publish", "meters/m1", "--client-id", "m1"), 0, "with client id 'm1'"),
+            (("meter", "publish", "meters/m1", "--client-id", "m1", "--retain"), 1, "and RETAIN"),
+            (("admin", "publish", "admin/x"), 0, "tag:administrator"),
+            (("admin", "publish", "admin/x", "--device"), 1, "Refused"),
+            (("anonymous", "receive", "public/x"), 0, "The anonymous client"),
+            (("anonymous", "receive", "hall/x"), 1, "Rules looked at: anonymous."),
+            (("stranger", "receive", "hall/x"), 1, "Note: Nobody is called 'stranger' yet"),
+        ],
+    )
+    def test_says_whether_and_which_rule_decides(
+        self, household: Path, words: tuple[str, ...], status: int, said: str
+    ) -> None:
+        ended = quickly("access", "check", *words, *DATA, cwd=household)
+        assert said in ended.stdout
+        assert ended.stdout.startswith("Refused: " if status else "Allowed: ")
+        assert (ended.returncode, ended.stderr) == (status, "")
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (("jo", "read", "a"), "there is no right 'read'"),
+            (("jo", "publish", "a/#"), "wildcard"),
+            (("jo", "subscribe", "a/#/b"), "the topic 'a/#/b'"),
+        ],
+    )
+    def test_what_cannot_be(self, household: Path, words: tuple[str, ...], message: str) -> None:
+        assert message in refused("access", "check", *words, *DATA, cwd=household)
+
+    async def test_knows_what_the_configuration_adds(self, tmp_path: Path) -> None:
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / "lockwire.toml").write_text('[sys]\nreaders = "everyone"\n')
+        with up(tmp_path) as broker:
+            words = ("access", "check", "jo", "subscribe", "$SYS/#")
+            assert "Allowed" in done(*words, *DATA, cwd=broker.cwd)
+
+    async def test_says_what_the_broker_does(self, running: Running) -> None:
+        done("access", "deny", "user:admin", "publish", "checked/+", "--qos", "1", *DATA, cwd=running.cwd)
+        async with await administrator(running, "checking") as wire:
+            for qos, expected in ((1, 1), (2, 0)):
+                words = ("admin", "publish", "checked/a", "--qos", str(qos), "--client-id", "checking")
+                ended = quickly("access", "check", *words, *DATA, cwd=running.cwd)
+                assert ended.returncode == expected
+                await wire.send(packets.publish("checked/a", b"", qos, 1))
+                answer = await wire.expect(packets.PUBACK if qos == 1 else packets.PUBREC)
+                assert (answer.reason == 0x87) is bool(expected)
+
+
+class TestRabbitMq:
+    ALL = ("--configure", ".*", "--write", ".*", "--read", ".*")
+
+    async def test_permissions_count_at_once(self, running: Running) -> None:
+        words = (
+            "access",
+            "rabbitmq",
+            "admin",
+            *self.ALL,
+            "--topic-write",
+            r"^iot\.",
+            "--topic-read",
+            r"^iot\.hall\.",
+        )
+        printed = done(*words, *DATA, cwd=running.cwd)
+        assert r"topic write '^iot\.'" in printed
+        assert "  publish: iot/#" in printed
+        assert "  subscribe: iot/hall/#" in printed
+        async with await administrator(running) as wire:
+            await wire.send(packets.publish("other", b"", 1, 1))
+            assert (await wire.expect(packets.PUBACK)).reason == 0x87
+            await wire.publish("iot/x", qos=1)
+            await wire.subscribe("iot/hall/#")
+            await wire.send(packets.subscribe(9, [("iot/#", 0)]))
+            assert (await wire.expect(packets.SUBACK)).reasons == [0x87]
+            printed = done("access", "rabbitmq", "admin", "--remove", *DATA, cwd=running.cwd)
+            assert printed == "admin has no permissions of RabbitMQ's kind: the rules decide.\n"
+            await wire.publish("other", qos=1)
+
+    def test_what_is_not_said_stays_and_everybody_is_listed(self, stopped: Path) -> None:
+        done("access", "rabbitmq", "admin", *self.ALL, *DATA, cwd=stopped)
+        printed = done("access", "rabbitmq", "admin", "--topic-read", "iot.kitchen.*", *DATA, cwd=stopped)
+        assert "it is found anywhere in a topic" in printed
+        assert r"write ^iot\.kitchen\..*$" in printed
+        listed = done("access", "rabbitmq", *DATA, cwd=stopped)
+        assert re.search(r"^admin +'\.\*' +'\.\*' +'\.\*' +'\.\*' +'iot\.kitchen\.\*'$", listed, re.MULTILINE)
+        shown = done("access", "rabbitmq", "admin", *DATA, cwd=stopped)
+        assert shown == printed
+
+    def test_ones_that_allow_nothing_or_no_subscription_are_said(self, stopped: Path) -> None:
+        printed = done("access", "rabbitmq", "admin", "--topic-write", "^a", *DATA, cwd=stopped)
+        assert "They allow nothing: --write and --read must admit amq.topic." in printed
+        printed = done("access", "rabbitmq", "admin", "--read", "^amq", *DATA, cwd=stopped)
+        assert "It cannot subscribe" in printed
+        assert "mqtt-subscription-adminqos0" in printed
+
+    def test_what_cannot_be(self, stopped: Path) -> None:
+        for words, message in (
+            (("admin", "--write", "(a"), "'write': regular expression '(a'"),
+            (("admin", "--remove"), "'admin' has no permissions of RabbitMQ's kind."),
+            (("admin", "--remove", "--read", "a"), "exclude each other"),
+            (("--read", "a"), "no USER"),
+        ):
+            assert message in refused("access", "rabbitmq", *words, *DATA, cwd=stopped)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lockwire.cli.failures import FAILED
 from lockwire.cli.options import DataOption, group, locate
 from lockwire.cli.reach import ask
 from lockwire.cli.rules import (
@@ -17,6 +18,7 @@ from lockwire.cli.rules import (
     RightsArgument,
     TopicArgument,
     add_rule,
+    print_notes,
     print_rules,
     rule_text,
 )
@@ -91,6 +93,58 @@ def remove(
     assert isinstance(removed, list)
     for rule in removed:
         print(f"Removed rule {rule['id']}: {rule_text(rule)}")
+
+
+@app.command(epilog="Example: lockwire access check pump-7 publish pump/7/state --qos 1")
+def check(
+    user: Annotated[
+        str,
+        typer.Argument(
+            metavar="USER", help="A user, a device, a PSK identity; anonymous.", show_default=False
+        ),
+    ],
+    action: Annotated[
+        str, typer.Argument(metavar="ACTION", help="publish, subscribe or receive.", show_default=False)
+    ],
+    topic: Annotated[
+        str,
+        typer.Argument(metavar="TOPIC", help="A topic; to subscribe, a topic filter.", show_default=False),
+    ],
+    client_id: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="The client identifier. Default: USER.", show_default=False),
+    ] = None,
+    qos: Annotated[int, typer.Option("--qos", metavar="N", min=0, max=2, help="The QoS.")] = 0,
+    retain: Annotated[bool, typer.Option("--retain", help="A message with RETAIN.")] = False,
+    common_name: Annotated[
+        str | None,
+        typer.Option("--cn", metavar="NAME", help="The common name of its certificate.", show_default=False),
+    ] = None,
+    device: Annotated[
+        bool, typer.Option("--device", help="It connects with a certificate, though there is such a user.")
+    ] = False,
+    data: DataOption = None,
+) -> None:
+    """Say whether a client may do something, and which rule decides. Exit status 0: it may; 1: it may not."""
+    answer = ask(
+        locate(data),
+        "access.check",
+        user=user,
+        action=action,
+        topic=topic,
+        client_id=client_id,
+        qos=qos,
+        retain=retain,
+        cn=common_name,
+        device=device,
+    )
+    assert isinstance(answer, dict)
+    print(answer["text"])
+    if answer["rule"] is not None:
+        print(f"That rule is number {answer['rule']}.")
+    print_notes(answer)
+    if not answer["allowed"]:
+        raise typer.Exit(FAILED)
 
 
 @app.command("export", epilog="Example: lockwire access export rules.json")

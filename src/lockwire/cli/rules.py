@@ -85,7 +85,7 @@ def add_rule(
 
 
 def rule_text(rule: Mapping[str, object]) -> str:
-    """A rule in one line: `allow user:jo publish, receive hall/# (QoS 0, 1)`."""
+    """A rule of an answer in one line: `allow user:jo publish, receive hall/# (QoS 0, 1)`."""
     words = [str(rule.get("effect", "allow")), str(rule["who"]), _rights(rule), _topics(rule)]
     conditions = _conditions(rule)
     if conditions:
@@ -124,7 +124,7 @@ def _rights(rule: Mapping[str, object]) -> str:
 
 
 def _topics(rule: Mapping[str, object]) -> str:
-    return f"/{rule['regexp']}/" if "regexp" in rule else str(rule["topics"])
+    return f"regexp {rule['regexp']}" if "regexp" in rule else str(rule["topics"])
 
 
 def _conditions(rule: Mapping[str, object]) -> str:

@@ -8,6 +8,15 @@ from pathlib import Path
 from typing import Final
 
 from lockwire.access.errors import RuleError
+from lockwire.access.explain import explain
+from lockwire.access.identity import (
+    ANONYMOUS_IDENTITY,
+    ANONYMOUS_NAME,
+    CERTIFICATE,
+    PASSWORD,
+    PSK,
+    Identity,
+)
 from lockwire.access.rules import (
     ALLOW,
     ANY_RETAIN,
@@ -27,7 +36,9 @@ from lockwire.access.rules import (
 from lockwire.access.users import TAGS
 from lockwire.control import Arguments, ControlError
 from lockwire.household import Household
-from lockwire.operations.arguments import flag, integers, optional_text, text, texts
+from lockwire.mqtt.errors import MqttError
+from lockwire.mqtt.topics import validate_topic_filter, validate_topic_name
+from lockwire.operations.arguments import flag, integer, integers, optional_text, text, texts
 from lockwire.operations.outcome import AccessChanged, Operation, Outcome
 from lockwire.operations.users import notes_on_unknown
 
@@ -144,6 +155,55 @@ def _notes(household: Household, rule: Rule) -> list[str]:
     return []
 
 
+def check(household: Household, arguments: Arguments) -> Outcome:
+    """Says whether a client may do something: user, action, topic, client_id, qos, retain, cn, device.
+
+    client_id: None: the user's name. cn: the common name of its certificate. device: it is known by that.
+    Gives allowed, the number of the rule that decided, and an explanation.
+    """
+    name, action, topic = (text(arguments, field) for field in ("user", "action", "topic"))
+    _check_action(action, topic)
+    identity = _identity(household, name, optional_text(arguments, "cn") or "", flag(arguments, "device"))
+    client_id = optional_text(arguments, "client_id") or name
+    found = explain(
+        household.policy(),
+        identity,
+        client_id,
+        action,
+        topic,
+        integer(arguments, "qos", 0),
+        flag(arguments, "retain"),
+    )
+    numbers = [number for number, rule in household.access.rules.items() if rule == found.rule]
+    notes = [] if name == ANONYMOUS_NAME else notes_on_unknown(household, name)
+    answer = {"allowed": found.allowed, "rule": numbers[0] if numbers else None, "text": found.text}
+    return Outcome({**answer, "known_by": identity.method, "notes": notes})
+
+
+def _identity(household: Household, name: str, common_name: str, device: bool) -> Identity:
+    """Who a client of this name would be: a user, where there is one, before a device."""
+    if name == ANONYMOUS_NAME:
+        return ANONYMOUS_IDENTITY
+    user = household.access.get(name)
+    if device or (user is None and household.has_device(name)):
+        return Identity(name, CERTIFICATE, common_name=common_name or name)
+    if user is None and household.access.psk_key(name) is not None:
+        return Identity(name, PSK)
+    return Identity(name, PASSWORD, user is not None and user.administrator, common_name)
+
+
+def _check_action(action: str, topic: str) -> None:
+    if action not in RIGHTS:
+        raise ControlError(f"there is no right {action!r}", f"Say {', '.join(RIGHTS)}", bad_input=True)
+    try:
+        if action == SUBSCRIBE:
+            validate_topic_filter(topic)
+        else:
+            validate_topic_name(topic.encode())
+    except MqttError as error:
+        raise ControlError(f"the topic {topic!r}: {error.detail}", bad_input=True) from error
+
+
 def _shown(numbered: Mapping[int, Rule]) -> list[dict[str, object]]:
     return [{"id": number, **rule_fields(rule)} for number, rule in numbered.items()]
 
@@ -156,4 +216,5 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "access.export": export_rules,
     "access.import": import_rules,
     "access.groups": groups,
+    "access.check": check,
 }

@@ -14,6 +14,7 @@ from lockwire.operations import (
     mosquitto,
     permissions,
     psk,
+    rabbitmq,
     revocation,
     users,
 )
@@ -27,6 +28,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     **mosquitto.OPERATIONS,
     **permissions.OPERATIONS,
     **psk.OPERATIONS,
+    **rabbitmq.OPERATIONS,
     **revocation.OPERATIONS,
     **users.OPERATIONS,
 }
