@@ -347,8 +347,11 @@ class Settings(Section):
             client_ca=data / "ca" / "clients.pem",
         )
         if os.path.exists(data / "ca" / "rsa-root.pem"):  # not Path.exists, which raises without permission
-            tls.alternate_certificate = data / "server" / "server-rsa.pem"
-            tls.alternate_key = data / "server" / "server-rsa.key"
+            rsa = {
+                "alternate_certificate": data / "server" / "server-rsa.pem",
+                "alternate_key": data / "server" / "server-rsa.key",
+            }
+            tls = tls.model_copy(update=rsa)
         return cls(listeners=listeners, tls=tls)
 
     @classmethod
