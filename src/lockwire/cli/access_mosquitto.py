@@ -59,7 +59,8 @@ def import_mosquitto(
 
 
 def _print_counts(answer: dict[str, list[object]], verb: str) -> None:
-    counts = [(answer["users"], "users"), (answer["rules"], "rules"), (answer["keys"], "pre-shared keys")]
-    print(f"{verb} {', '.join(f'{len(found)} {what}' for found, what in counts)}.")
+    kinds = {"users": "user", "rules": "rule", "keys": "pre-shared key"}
+    counts = [(len(answer[name]), what) for name, what in kinds.items()]
+    print(f"{verb} {', '.join(f'{n} {what}' if n == 1 else f'{n} {what}s' for n, what in counts)}.")
     if answer["there"]:
         print(f"There already: {', '.join(map(str, answer['there']))}.")
