@@ -26,6 +26,7 @@ from lockwire.access.plugins.authorizer import PluginAuthorizer
 from lockwire.access.plugins.host import PluginHost
 from lockwire.access.policy import Policy
 from lockwire.access.rules import ANONYMOUS, DEFAULT_RULES, EVERYONE, RECEIVE, RIGHTS, SUBSCRIBE, Rule
+from lockwire.access.throttle import LoginThrottle, Wait
 from lockwire.access.tokens import TokenVerifier
 from lockwire.broker.broker import Broker, ListenError
 from lockwire.collector import Collector
@@ -121,7 +122,11 @@ class Application:
         self._load = load
         self._log = get_log()
         users = AccessDatabase(None) if household is None else household.access
-        self._passwords = PasswordChecker(users, rehash=None if household is None else self._rehash)
+        self._passwords = PasswordChecker(
+            users,
+            LoginThrottle(report=self._login_blocked),
+            rehash=None if household is None else self._rehash,
+        )
         self._tokens: TokenVerifier | None = None
         self._tokens = self._token_verifier(settings)
         self._authorizer = AccessAuthorizer(self._policy(settings))
@@ -288,6 +293,9 @@ class Application:
             self._tokens.reload()
             return self._tokens
         return TokenVerifier(settings.token, key_source(settings.token, self._log))
+
+    def _login_blocked(self, wait: Wait) -> None:
+        self._log.warning("logins blocked", source=wait.what, seconds=round(wait.seconds))
 
     def _rehash(self, username: str, old: str, new: str) -> None:
         """Keeps a better hash of a user's password, after the changes that are under way."""

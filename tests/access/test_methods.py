@@ -322,7 +322,7 @@ def test_an_administrator_is_one_by_the_password_alone(gate: Gate) -> None:
 @pytest.mark.parametrize(
     ("methods", "what", "needs_all", "words"),
     [
-        ("certificate password", "", False, ["nothing presented", "a client certificate or user name and"]),
+        ("certificate password", "", False, ["nothing presented", "a client certificate, or user name and"]),
         ("certificate", "user=jo pw=x", False, ["the user name 'jo' and a password presented"]),
         ("scram", "user=jo pw=x", False, ["SCRAM-SHA-256 in AUTH"]),
         (
@@ -331,7 +331,7 @@ def test_an_administrator_is_one_by_the_password_alone(gate: Gate) -> None:
             False,
             ["a client certificate presented", "a JSON Web Token as the password"],
         ),
-        ("certificate password", "cert", True, ["all of", "user name and password is missing"]),
+        ("certificate password", "cert", True, ["all of", "set in the client user name and password"]),
         (
             "certificate token",
             f"cert pw={NORA_TOKEN}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lockwire.access.throttle import Throttle, UserThrottle, origin_of
+from lockwire.access.throttle import LoginThrottle, Throttle, UserThrottle, Wait, origin_of
 
 
 class Clock:
@@ -190,3 +190,38 @@ def test_both_tables_of_users_are_bounded(clock: Clock) -> None:
     assert users.blocked("user 9", "192.0.2.9") == 60
     guess_from_many(users, "friend 0")
     assert users.blocked("friend 0", "192.0.2.1") == 60
+
+
+# --- both together
+
+
+def test_each_block_is_told_once_when_it_begins_and_counted(clock: Clock) -> None:
+    told: list[Wait] = []
+    logins = LoginThrottle(clock, told.append)
+    for number in range(50):
+        logins.failed("192.0.2.7", logins.attempt(b"jo", str(number).encode()), "jo")
+        if number == 9:
+            assert told == [Wait(60.0, "192.0.2.7")]
+            clock.now += 60
+        if logins.wait("192.0.2.7", "jo") is not None:
+            break
+    assert told == [Wait(60.0, "192.0.2.7"), Wait(120.0, "192.0.2.7")]
+    for number in range(15):
+        where = f"203.0.113.{number // 5}"
+        logins.failed(where, logins.attempt(b"jo", where.encode(), str(number).encode()), "jo")
+    assert told[2:] == [Wait(60.0, "addresses that 'jo' has not logged in from before")]
+    assert logins.wait("198.51.100.1", "jo") == told[2]
+    assert logins.wait("198.51.100.1", "ann") is None
+    assert logins.wait("198.51.100.1") is None
+    assert logins.counts() == {
+        "logins_turned_away": 2,
+        "login_addresses_blocked": 2,
+        "login_users_blocked": 1,
+    }
+
+
+def test_what_was_tried_cannot_be_read_and_differs_between_brokers(clock: Clock) -> None:
+    one, other = LoginThrottle(clock), LoginThrottle(clock)
+    assert one.attempt(b"jo", b"word") == one.attempt(b"jo", b"word")
+    assert one.attempt(b"jo", b"word") != one.attempt(b"jow", b"ord")
+    assert one.attempt(b"jo", b"word") != other.attempt(b"jo", b"word")

@@ -145,7 +145,7 @@ class ChainAuthenticator(Authenticator):
 
     def wanted(self) -> str:
         """What the listener asks for, for people."""
-        joint = " and " if self.needs_all else " or "
+        joint = ", and " if self.needs_all else ", or "
         return joint.join(method.wants for method in self.methods) or "nothing that could be presented"
 
     def _look(self, credentials: Credentials) -> Presented:
@@ -253,7 +253,7 @@ class _All:
             refused(
                 reasons.NOT_AUTHORIZED,
                 f"{self._presented} presented; this listener wants all of {self._chain.wanted()}: "
-                f"{' and '.join(missing)} is missing in the client",
+                f"set in the client {' and '.join(missing)}",
             )
         )
 

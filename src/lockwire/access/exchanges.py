@@ -76,8 +76,7 @@ class ScramExchange(Exchange):
                 return Step(b"", blocked(wait))
             if error.reason == "invalid-proof":
                 attempt = self._throttle.attempt(data)
-                self._throttle.addresses.failed(self._pair(), attempt)
-                self._throttle.users.failed(username, self._origin, attempt)
+                self._throttle.failed(self._origin, attempt, username, self._pair())
             raise
         if user is None:
             return _failed(f"the user {username!r} was removed meanwhile")
@@ -95,7 +94,7 @@ class ScramExchange(Exchange):
         return self._throttle.users.blocked(username, self._origin) > 0
 
     def _pair(self) -> str:
-        return f"{self._origin} as {self._server.username!r}"
+        return f"{self._origin} as {shown(self._server.username)}"
 
 
 class TokenExchange(Exchange):

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from lockwire.access.naming import shown
+
 LIMIT: Final = 10  # different failures
 WINDOW: Final = 60.0  # seconds
 FIRST_BLOCK: Final = 60.0  # seconds, doubled each time
@@ -72,8 +74,11 @@ class Throttle:
         when = found.failures.get(attempt)
         return when is not None and when > self._clock() - WINDOW
 
-    def failed(self, origin: str, attempt: bytes) -> None:
-        """Counts a failure. attempt: what was tried, as a keyed hash; never the secret itself."""
+    def failed(self, origin: str, attempt: bytes) -> float:
+        """Counts a failure; gives the seconds of the block that it begins, 0 where it begins none.
+
+        attempt: what was tried, as a keyed hash; never the secret itself.
+        """
         now = self._clock()
         found = self._origins.pop(origin, None)
         if found is None or now - max(found.last, found.blocked_until) > 2 * LONGEST_BLOCK:
@@ -89,6 +94,8 @@ class Throttle:
             found.strikes = min(found.strikes + 1, 10)
             found.failures = {}
             self.blocks += 1
+            return found.blocked_until - now
+        return 0.0
 
 
 class _User:
@@ -130,10 +137,13 @@ class UserThrottle:
             return 0.0
         return max(0.0, found.blocked_until - self._clock())
 
-    def failed(self, username: str, origin: str, attempt: bytes) -> None:
-        """Counts a failure. attempt: what was tried, as a keyed hash; never the secret itself."""
+    def failed(self, username: str, origin: str, attempt: bytes) -> float:
+        """Counts a failure; gives the seconds of the block that it begins, 0 where it begins none.
+
+        attempt: what was tried, as a keyed hash; never the secret itself.
+        """
         if self._is_familiar(username, origin):
-            return
+            return 0.0
         now = self._clock()
         found = self._users.pop(username, None)
         if found is None or now - max(found.last, found.blocked_until) > 2 * LONGEST_BLOCK:
@@ -151,6 +161,8 @@ class UserThrottle:
             found.strikes = min(found.strikes + 1, 10)
             found.failures = {}
             self.blocks += 1
+            return found.blocked_until - now
+        return 0.0
 
     def succeeded(self, username: str, origin: str) -> None:
         """Remembers that this user is at home at this origin."""
@@ -173,7 +185,7 @@ class UserThrottle:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A login that is not looked at. seconds: for how long. what: "192.0.2.7", or "'jo' from strange ..."."""
+    """Logins that are not looked at. seconds: for how long. what: whose, for people."""
 
     seconds: float
     what: str
@@ -182,14 +194,19 @@ class Wait:
 class LoginThrottle:
     """Failed logins of all listeners and methods, per address and per user.
 
-    clock: seconds, monotonic.
+    clock: seconds, monotonic. report: told of every block that begins.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        report: Callable[[Wait], None] | None = None,
+    ) -> None:
         self.addresses = Throttle(clock)
         self.users = UserThrottle(clock)
         self.turned_away = 0
         """Logins that were not looked at."""
+        self._report = report
         self._key = os.urandom(32)
 
     def attempt(self, *tried: bytes) -> bytes:
@@ -202,17 +219,23 @@ class LoginThrottle:
         what = origin
         if seconds <= 0 and username is not None:
             seconds = self.users.blocked(username, origin)
-            what = f"addresses that {username!r} has not logged in from before"
+            what = _strangers(username)
         if seconds <= 0:
             return None
         self.turned_away += 1
         return Wait(seconds, what)
 
-    def failed(self, origin: str, attempt: bytes, username: str | None = None) -> None:
-        """Counts a failure for the address, and for the user where one is claimed."""
-        self.addresses.failed(origin, attempt)
+    def failed(
+        self, origin: str, attempt: bytes, username: str | None = None, counted: str | None = None
+    ) -> None:
+        """Counts a failure for the address, and for the user where one is claimed.
+
+        counted: what it is counted under instead of the address.
+        """
+        counted = origin if counted is None else counted
+        self._tell(counted, self.addresses.failed(counted, attempt))
         if username is not None:
-            self.users.failed(username, origin, attempt)
+            self._tell(_strangers(username), self.users.failed(username, origin, attempt))
 
     def succeeded(self, origin: str, username: str) -> None:
         """Remembers where a user with a chosen password is at home."""
@@ -225,6 +248,14 @@ class LoginThrottle:
             "login_addresses_blocked": self.addresses.blocks,
             "login_users_blocked": self.users.blocks,
         }
+
+    def _tell(self, what: str, seconds: float) -> None:
+        if seconds > 0 and self._report is not None:
+            self._report(Wait(seconds, what))
+
+
+def _strangers(username: str) -> str:
+    return f"addresses that {shown(username)} has not logged in from before"
 
 
 def origin_of(peer: str) -> str:
