@@ -10,6 +10,7 @@ from cryptography import x509
 
 from lockwire.tls import libssl
 from lockwire.tls.errors import TlsFileError, TlsPolicyError
+from lockwire.tls.failure import MAXIMUM_NAME
 from lockwire.tls.loading import ServerFiles, load_client_ca, load_crls, load_own, read
 from lockwire.tls.material import Material, TlsProblem
 from lockwire.tls.policy import DEFAULT_TLS13_SUITES, TlsPolicy
@@ -183,6 +184,10 @@ class ServerContext:
     def cas(self) -> tuple[x509.Certificate, ...]:
         """The CAs that client certificates are checked against."""
         return self._material.cas
+
+    def trusts_name(self, name: str) -> bool:
+        """Whether one of the CAs has this name, in the form of RFC 4514, cut as failures keep it."""
+        return any(ca.subject.rfc4514_string()[:MAXIMUM_NAME] == name for ca in self.cas)
 
     @property
     def checks_crl(self) -> bool:

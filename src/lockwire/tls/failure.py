@@ -12,7 +12,7 @@ from lockwire.tls.clienthello import ClientHello
 from lockwire.tls.psk import Asked
 
 MAXIMUM_DER = 1_536
-_MAXIMUM_NAME = 200
+MAXIMUM_NAME = 200
 _SUITES_SHOWN = 8
 
 # Reasons of ours, beside OpenSSL's.
@@ -48,6 +48,8 @@ _VERIFY_CAUSES: dict[int, tuple[str, str]] = {
     66: ("weak_key", "its key is too weak (RSA below 2048 bits)"),
     68: ("weak_signature", "it is signed with a hash that is too weak"),
 }  # fmt: skip
+
+_ISSUER_NOT_FOUND = 20  # X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY
 
 _REASONS: dict[str, tuple[str, str]] = {
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": (
@@ -127,6 +129,7 @@ class HandshakeFailure:
     stage: how far it came, one of this module's constants.
     minimum_version: the lowest version that the listener takes (0x0303).
     bytes_received: in all; first_bytes: the first 16 of them. duration: seconds since the beginning.
+    issuer_known: whether a trusted CA has the name of the certificate's issuer.
     psk: whether the listener has pre-shared keys; psk_asked: the identity that the client named.
     """
 
@@ -143,6 +146,7 @@ class HandshakeFailure:
     bytes_received: int = 0
     first_bytes: bytes = field(default=b"")
     duration: float = 0.0
+    issuer_known: bool = False
     psk: bool = False
     psk_asked: Asked | None = None
 
@@ -224,8 +228,8 @@ def _presented(der: bytes, count: int) -> PresentedCertificate:
         certificate = x509.load_der_x509_certificate(der)
         return PresentedCertificate(
             kept,
-            certificate.subject.rfc4514_string()[:_MAXIMUM_NAME],
-            certificate.issuer.rfc4514_string()[:_MAXIMUM_NAME],
+            certificate.subject.rfc4514_string()[:MAXIMUM_NAME],
+            certificate.issuer.rfc4514_string()[:MAXIMUM_NAME],
             certificate.serial_number,
             certificate.not_valid_before_utc.isoformat(sep=" ", timespec="seconds"),
             certificate.not_valid_after_utc.isoformat(sep=" ", timespec="seconds"),
@@ -255,6 +259,12 @@ def _explain(failure: HandshakeFailure) -> tuple[str, str]:
     words = failure.reason.lower().replace("_", " ")
     if failure.stage == ESTABLISHED:
         return "after_handshake", f"connection failed after its handshake: {words}"
+    if failure.verify_code == _ISSUER_NOT_FOUND and failure.issuer_known:
+        return (
+            "ca_key_differs",
+            "client certificate refused: a trusted CA has its issuer's name, but another key: "
+            "the CA was made again",
+        )
     if failure.verify_code:
         cause, meaning = _VERIFY_CAUSES.get(
             failure.verify_code,
@@ -286,7 +296,7 @@ def _explain_psk(failure: HandshakeFailure) -> tuple[str, str] | None:
     """What is special about a listener with pre-shared keys; None where nothing is."""
     asked = failure.psk_asked
     if asked is not None:
-        shown = asked.identity[:_MAXIMUM_NAME]
+        shown = asked.identity[:MAXIMUM_NAME]
         if not asked.known:
             return "psk_unknown", f"there is no pre-shared key for the identity {shown!r}"
         if failure.alert_received == _BAD_RECORD_MAC or failure.reason in _WRONG_KEY:

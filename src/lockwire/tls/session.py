@@ -242,6 +242,7 @@ class Session:
         alert_sent = failures.alert_in(self._output)
         hello = self._client_hello()
         first = b"".join(self._hello)[:_FIRST_BYTES] if self._hello is not None else b""
+        presented = failures.parse_certificate_message(recorder.certificate_message, recorder.version)
         self.failure = failures.HandshakeFailure(
             reason=reason,
             library=library,
@@ -250,7 +251,8 @@ class Session:
             alert_sent=alert_sent if alert_sent >= 0 else recorder.alert_sent,
             alert_received=received_in(reason),
             client_hello=hello,
-            certificate=failures.parse_certificate_message(recorder.certificate_message, recorder.version),
+            certificate=presented,
+            issuer_known=presented is not None and self._context.trusts_name(presented.issuer),
             stage=self._stage(hello),
             minimum_version=self._context.minimum_version,
             bytes_received=self._received,
