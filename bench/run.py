@@ -14,6 +14,7 @@ from bench.delay import event_loop_delay
 from bench.fleet import FleetLockwire, revoke_one
 from bench.generator import Generator, GeneratorError, Result
 from bench.machine import Machine
+from bench.permissions import put_in_force
 from bench.scenarios import Scenario, Step
 
 SKETCH_REPETITIONS = 5
@@ -135,6 +136,8 @@ class Bench:
             }
             if step.mode == "revoke" and isinstance(peer, Lockwire):
                 result = revoke_one(peer, broker, folder, self.generator, options)
+            elif step.mode == "rules" and isinstance(peer, Lockwire) and scenario.fleet is not None:
+                result = put_in_force(peer, folder, scenario.fleet.users, int(str(options["pairs"])))
             else:
                 result = self.generator.run(step.mode, options)
             numbers |= numeric(result, step.label)

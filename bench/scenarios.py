@@ -47,10 +47,11 @@ class Metric:
 class Step:
     """One run of the load generator. Its numbers get `@label` behind their key where there is a label.
 
-    mode: one of the generator's, or "revoke": idle, while another client's certificate is revoked.
+    mode: one of the generator's; "revoke": idle, while another client's certificate is revoked; "rules": rules
+        for every user are put in force.
     """
 
-    mode: Literal["flow", "connect", "idle", "revoke"]
+    mode: Literal["flow", "connect", "idle", "revoke", "rules"]
     options: Mapping[str, object]
     label: str = ""
 
@@ -353,7 +354,39 @@ def logins() -> Iterator[Scenario]:
     )
 
 
+def permissions() -> Iterator[Scenario]:
+    """The same load with the two rules of a new data folder, and with 10,000 for 1,000 users."""
+    pairs = 50
+    options: dict[str, object] = {
+        **SHAPES[f"{pairs}->{pairs}"],
+        "seconds": SATURATED_SECONDS,
+        "username": USERNAME,
+        "password": PASSWORD,
+    }
+    for security in (Security.PLAIN, Security.TLS):
+        yield Scenario(
+            name=f"{security.value}, QoS 0, 50->50, 10,000 rules and 1,000 users",
+            group="Identities and permissions",
+            security=security,
+            steps=(
+                Step("flow", options, "first"),
+                Step("rules", {"pairs": pairs}),  # ten for each user
+                Step("flow", options, "rules"),
+            ),
+            metrics=(
+                Metric(f"{RATE}@first", "deliveries/s, no rules of its own"),
+                Metric(f"{RATE}@rules", "deliveries/s with the rules"),
+                Metric("share", "with / without", Bound("at least", 0.9, relative=False)),
+                Metric("import_seconds", "until the rules are in force, s"),
+            ),
+            repetitions=REQUIRED_REPETITIONS,
+            core=security is Security.PLAIN,
+            derived={"share": lambda n: n[f"{RATE}@rules"] / n[f"{RATE}@first"]},
+            fleet=Fleet(1000),
+        )
+
+
 def all_scenarios() -> list[Scenario]:
     """The full grid, in the order of the report."""
-    makers = (saturated, paced, handshakes, idle, churn, matching, stalled, logins)
+    makers = (saturated, paced, handshakes, idle, churn, matching, stalled, logins, permissions)
     return [scenario for maker in makers for scenario in maker()]

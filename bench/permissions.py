@@ -1,0 +1,38 @@
+"""Rules in number for a fleet's users: each has some of its own, allowing and denying, about real topics."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.brokers import BrokerError, Lockwire
+from bench.fleet import USERNAME
+from bench.generator import Result
+from lockwire.access.rules import RIGHTS, Rule, write_rules
+
+RULES_A_USER = 10
+
+
+def rules_of(user: int, pairs: int) -> Iterator[Rule]:
+    """Ten rules: what a pair of the load generator needs, and nine of the kinds that people have."""
+    who = "user:" + USERNAME.replace("%u", str(user))
+    yield Rule(who, RIGHTS, f"load/device{user % pairs:04d}/state")
+    for number in range(3):
+        yield Rule(who, RIGHTS, f"site{number}/{{username}}/#")
+        yield Rule(who, ("subscribe", "receive"), f"command/+/group{user % 10}/{number}")
+        yield Rule(who, ("publish",), f"site{number}/+/setpoint/{user}", effect="deny", qos=(0, 1))
+
+
+def put_in_force(peer: Lockwire, folder: Path, users: int, pairs: int) -> Result:
+    """Puts rules for all users in the place of those that there are, in the running broker."""
+    path = folder / "rules.json"
+    rules = [rule for user in range(users) for rule in rules_of(user, pairs)]
+    write_rules(path, rules)
+    began = time.monotonic()
+    command = [*peer.program, "access", "import", "--replace", str(path), "--data", str(folder / "data")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode != 0:
+        raise BrokerError(f"the rules were refused: {done.stdout}{done.stderr}".strip())
+    return {"rules": len(rules), "import_seconds": time.monotonic() - began}
