@@ -12,8 +12,6 @@ from bench.fleet import USERNAME
 from bench.generator import Result
 from lockwire.access.rules import RIGHTS, Rule, write_rules
 
-RULES_A_USER = 10
-
 
 def rules_of(user: int, pairs: int) -> Iterator[Rule]:
     """Ten rules: what a pair of the load generator needs, and nine of the kinds that people have."""

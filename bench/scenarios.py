@@ -47,8 +47,8 @@ class Metric:
 class Step:
     """One run of the load generator. Its numbers get `@label` behind their key where there is a label.
 
-    mode: one of the generator's; "revoke": idle, while another client's certificate is revoked; "rules": rules
-        for every user are put in force.
+    mode: one of the generator's; "revoke": idle, while another client's certificate is revoked; "rules":
+        rules for every user are put in force.
     """
 
     mode: Literal["flow", "connect", "idle", "revoke", "rules"]
