@@ -331,7 +331,7 @@ def test_an_administrator_is_one_by_the_password_alone(gate: Gate) -> None:
             False,
             ["a client certificate presented", "a JSON Web Token as the password"],
         ),
-        ("certificate password", "cert", True, ["all of", "set in the client user name and password"]),
+        ("certificate password", "cert", True, ["all of", "the client lacks user name and password"]),
         (
             "certificate token",
             f"cert pw={NORA_TOKEN}",

@@ -253,7 +253,7 @@ class _All:
             refused(
                 reasons.NOT_AUTHORIZED,
                 f"{self._presented} presented; this listener wants all of {self._chain.wanted()}: "
-                f"set in the client {' and '.join(missing)}",
+                f"the client lacks {' and '.join(missing)}",
             )
         )
 
