@@ -75,6 +75,7 @@ _REASONS: dict[str, tuple[str, str]] = {
     "HTTPS_PROXY_REQUEST": ("http", "plain HTTP (CONNECT) on a TLS port"),
     TIMED_OUT: ("timed_out", "the handshake was not finished in time"),
     TOO_LARGE: ("too_large", "the handshake is larger than any honest one"),
+    "PSK_IDENTITY_NOT_FOUND": ("psk_unknown", "there is no pre-shared key for an identity that is not UTF-8"),
     NO_PSK: ("psk_not_shown", "the client resumed a session, which shows no pre-shared key"),
 }
 
