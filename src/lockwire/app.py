@@ -15,25 +15,14 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from lockwire import is_compiled
-from lockwire.access.authenticator import Authenticator
-from lockwire.access.authorizer import AccessAuthorizer
-from lockwire.access.chain import ChainAuthenticator
-from lockwire.access.checker import PasswordChecker
-from lockwire.access.database import AccessDatabase
 from lockwire.access.errors import AccessError
-from lockwire.access.keysources import key_source
-from lockwire.access.plugins.authorizer import PluginAuthorizer
-from lockwire.access.plugins.host import PluginHost
-from lockwire.access.policy import Policy
-from lockwire.access.rules import ANONYMOUS, DEFAULT_RULES, EVERYONE, RECEIVE, RIGHTS, SUBSCRIBE, Rule
-from lockwire.access.throttle import LoginThrottle, Wait
-from lockwire.access.tokens import TokenVerifier
 from lockwire.broker.broker import Broker, ListenError
 from lockwire.collector import Collector
 from lockwire.commands import Commands
-from lockwire.config import ListenerSettings, Settings, SettingsError
+from lockwire.config import Settings, SettingsError
 from lockwire.control import ControlError, ControlServer
 from lockwire.data import DataFolder
+from lockwire.gate import Gate
 from lockwire.household import Household
 from lockwire.log import configure, get_log
 from lockwire.metrics import MetricsServer
@@ -121,37 +110,25 @@ class Application:
         self._household = household
         self._load = load
         self._log = get_log()
-        users = AccessDatabase(None) if household is None else household.access
-        self._passwords = PasswordChecker(
-            users,
-            LoginThrottle(report=self._login_blocked),
-            rehash=None if household is None else self._rehash,
-        )
-        self._tokens: TokenVerifier | None = None
-        self._tokens = self._token_verifier(settings)
-        self._authorizer = AccessAuthorizer(self._policy(settings))
-        self._plugin = self._plugin_host(settings)
-        self._guard: PluginAuthorizer | None = None
-        if self._plugin is not None and settings.plugin.authorize:
-            self._guard = self._plugin.authorizer(self._authorizer)
+        self._changing = asyncio.Lock()
+        self._gate = Gate(settings, household, self._changing, self._log)
         self._broker = Broker(
             settings,
             store=MemoryStore(),
-            authenticators=self._authenticator,
-            authorizer=self._guard or self._authorizer,
+            authenticators=self._gate.authenticator,
+            authorizer=self._gate.authorizer,
             log=self._log,
-            psk_key=self._psk_key,
+            psk_key=self._gate.psk_key,
         )
         self._listening = False
         self._collector = Collector(lambda: self._broker.core.counters.packets_received)
         self._metrics: MetricsServer | None = None
         self._control: ControlServer | None = None
-        self._changing = asyncio.Lock()
         self._responder = (
             None if household is None else Responder(household.authority, self._changing, self._log)
         )
         self._files = FileWatch(
-            self._broker, lambda: self.settings, lambda: self._tokens, self._changing, self._log
+            self._broker, lambda: self.settings, lambda: self._gate.tokens, self._changing, self._log
         )
         self._watch: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -165,8 +142,8 @@ class Application:
             await self._broker.start()
             self._listening = True
             self._files.start()
-            if self._tokens is not None:
-                self._tokens.reload()
+            if self._gate.tokens is not None:
+                self._gate.tokens.reload()
             self._metrics = await self._start_metrics(self.settings)
             if self._responder is not None:
                 await self._publish_points(self.settings)
@@ -206,9 +183,7 @@ class Application:
             except TimeoutError:
                 self._log.warning("clients did not leave in time", seconds=STOP_TIMEOUT)
             self._log.info("stopped")
-        if self._plugin is not None:
-            await self._plugin.close()
-        self._passwords.close()
+        await self._gate.close()
 
     @contextlib.contextmanager
     def signals(self) -> Iterator[None]:
@@ -247,88 +222,6 @@ class Application:
 
     # -- parts
 
-    def _authenticator(self, listener: ListenerSettings) -> Authenticator:
-        return ChainAuthenticator(
-            listener.authentication,
-            self._passwords,
-            needs_all=listener.authentication_needs == "all",
-            username_from=listener.identity.username_from,
-            client_id=listener.identity.client_id,
-            tokens=self._tokens,
-            plugin=None if self._plugin is None else self._plugin.authenticator,
-        )
-
-    def _psk_key(self, identity: str) -> bytes | None:
-        """The pre-shared key of an identity: the data folder's, else the plug-in's."""
-        key = None if self._household is None else self._household.access.psk_key(identity)
-        return self._plugin.keys(identity) if key is None and self._plugin is not None else key
-
-    def _plugin_host(self, settings: Settings) -> PluginHost | None:
-        """The plug-in of the settings, None without one. Raises PluginError."""
-        plugin = settings.plugin
-        if not plugin.name:
-            return None
-        return PluginHost(plugin.name, plugin.options, plugin.timeout, plugin.cache, self._log)
-
-    async def _adopt_plugin(self, settings: Settings, former: PluginHost | None) -> None:
-        """Has the rest of the broker use the plug-in that a reload brought."""
-        plugin = self._plugin
-        if self._guard is not None and plugin is not None and settings.plugin.authorize:
-            plugin.serve(self._guard)
-        elif self._guard is not None:
-            self._guard.rest()
-        elif plugin is not None and settings.plugin.authorize:
-            self._log.warning("plugin.authorize counts from the next start on")
-        if former is not None:
-            await former.close()
-
-    def _token_verifier(self, settings: Settings) -> TokenVerifier | None:
-        """For the listeners that take tokens, None without any. Raises KeySetError, OSError.
-
-        Where nothing changed it is the one that is there, with its keys read anew.
-        """
-        if not any("token" in listener.authentication for listener in settings.listeners):
-            return None
-        if self._tokens is not None and settings.token == self.settings.token:
-            self._tokens.reload()
-            return self._tokens
-        return TokenVerifier(settings.token, key_source(settings.token, self._log))
-
-    def _login_blocked(self, wait: Wait) -> None:
-        self._log.warning("logins blocked", source=wait.what, seconds=round(wait.seconds))
-
-    def _rehash(self, username: str, old: str, new: str) -> None:
-        """Keeps a better hash of a user's password, after the changes that are under way."""
-        task = asyncio.get_running_loop().create_task(self._keep_hash(username, old, new))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _keep_hash(self, username: str, old: str, new: str) -> None:
-        assert self._household is not None
-        try:
-            async with self._changing:
-                if await asyncio.to_thread(self._household.access.rehash, username, old, new):
-                    self._log.info("password hashed anew", user=username)
-        except (AccessError, OSError) as error:
-            self._log.warning(
-                "a better hash of a password could not be kept", user=username, error=str(error)
-            )
-
-    def _policy(self, settings: Settings) -> Policy:
-        """The access database's; without a data folder that of a new one, and the same for anonymous."""
-        configured: tuple[Rule, ...] = ()
-        if settings.sys.readers == "everyone":
-            configured = tuple(Rule(who, (SUBSCRIBE, RECEIVE), "$SYS/#") for who in (EVERYONE, ANONYMOUS))
-        if self._household is None:
-            return Policy((*DEFAULT_RULES, Rule(ANONYMOUS, RIGHTS, "#"), *configured))
-        self._household.configured_rules = configured
-        return self._household.policy()
-
-    def _enforce(self, policy: Policy) -> None:
-        """Puts rules and permissions in force for everybody who is connected."""
-        self._authorizer.set_policy(policy)
-        self._broker.rules_changed()
-
     async def _start_metrics(self, settings: Settings) -> MetricsServer | None:
         if not settings.metrics.enabled:
             return None
@@ -354,7 +247,7 @@ class Application:
         status["problems"] = problems
         counters = status["counters"]
         if isinstance(counters, dict):
-            counters.update(self._passwords.counts())
+            counters.update(self._gate.counts())
         return status
 
     # -- what operations mean for the running broker
@@ -363,7 +256,7 @@ class Application:
         """Does what an operation's effects say; the changing lock is held."""
         for effect in outcome.effects:
             if isinstance(effect, AccessChanged):
-                self._enforce(self._policy(self.settings))
+                self._enforce()
             elif isinstance(effect, UserGone):
                 self._broker.end_identity(effect.name, effect.realm, effect.detail)
             elif isinstance(effect, CertificatesRevoked):
@@ -371,6 +264,11 @@ class Application:
             else:
                 await self._broker.reload(self.settings)
                 await self._tell_revoked()
+
+    def _enforce(self) -> None:
+        """Puts rules and permissions in force for everybody who is connected."""
+        if self._gate.enforce(self.settings):
+            self._broker.rules_changed()
 
     # -- revocation
 
@@ -423,30 +321,24 @@ class Application:
             await asyncio.to_thread(self._household.access.reload)
             report["server_certificate"] = await self._ensure_server_certificate(settings)
         configure(settings.log)
-        verifier = self._token_verifier(settings)
-        plugin = self._plugin_host(settings)  # made anew: it may read files of its own
+        methods = self._gate.prepare(settings)
         changed = settings.metrics != self.settings.metrics
         metrics = await self._start_metrics(settings) if changed else self._metrics
-        former, self._tokens = self._tokens, verifier
-        former_plugin, self._plugin = self._plugin, plugin
+        former = self._gate.exchange(methods)
         try:
             await self._reload_network(settings)
         except BaseException:
-            self._tokens = former
-            self._plugin = former_plugin
-            if plugin is not None:
-                await plugin.close()
+            self._gate.exchange(former)
+            await self._gate.discard(methods)
             if changed and metrics is not None:
                 await metrics.stop()
             raise
         if changed and self._metrics is not None:
             await self._metrics.stop()
         self._metrics = metrics
-        await self._adopt_plugin(settings, former_plugin)
-        policy = self._policy(settings)
-        if policy != self._authorizer.policy:
-            self._enforce(policy)
         self.settings = settings
+        await self._gate.settle(settings, former)
+        self._enforce()
         self._files.settle()
         report["warnings"] = [*settings.warnings(), *self._files.warnings(), *self._files.problems()]
         self._log.info("reloaded")
