@@ -149,6 +149,19 @@ def test_an_address_is_found_where_the_table_says(
     assert any(received) == (field in (FAMILIES[name].address_fields or ()))
 
 
+def test_an_intermediate_is_root_enough_for_mbed_tls(tmp_path: Path) -> None:
+    """As `lockwire cert chain` says where no root was found; OpenSSL's clients want the root."""
+    pytest.importorskip("mbedtls.tls", reason="python-mbedtls is not installed")
+    now = datetime.datetime.now(datetime.UTC)
+    middle = issue("Plant intermediate", issue("Plant root", ca=True, now=now), ca=True, now=now)
+    server = issue("x", middle, names=["dns:127.0.0.1", "127.0.0.1"], now=now)
+    (tmp_path / "ca.pem").write_bytes(middle.pem)
+    received: list[bytes] = []
+    with tls_server(tmp_path, [server, middle], ssl.TLSVersion.TLSv1_2, received=received) as port:
+        connect_mbedtls(tmp_path / "ca.pem", port)
+    assert received == [b"x"]
+
+
 def test_ed25519_is_nothing_to_mbed_tls() -> None:
     x509 = pytest.importorskip("mbedtls.x509", reason="python-mbedtls is not installed")
     exceptions = pytest.importorskip("mbedtls.exceptions")

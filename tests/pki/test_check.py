@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import subprocess
 from pathlib import Path
 
@@ -336,6 +337,20 @@ class TestUsage:
     def test_a_server_as_ca(self, server: Signed) -> None:
         assert "not-a-ca" in wrong(content(server), use="authority")
 
+    @pytest.mark.peer("openssl")
+    @pytest.mark.parametrize(("ca_strict", "leaf_strict"), [(True, True), (True, False), (False, True)])
+    def test_strict_is_what_openssl_calls_strict(
+        self, tmp_path: Path, ca_strict: bool, leaf_strict: bool
+    ) -> None:
+        """Python 3.13's create_default_context sets VERIFY_X509_STRICT."""
+        ca = issue("CA", ca=True, strict=ca_strict)
+        leaf = issue("plant.local", ca, names=["plant.local"], strict=leaf_strict)
+        (tmp_path / "ca.pem").write_bytes(ca.pem)
+        (tmp_path / "leaf.pem").write_bytes(leaf.pem)
+        command = f"verify -x509_strict -attime {int(NOW.timestamp())} -CAfile ca.pem leaf.pem"
+        verdict = subprocess.run(["openssl", *command.split()], cwd=tmp_path, capture_output=True, timeout=30)
+        assert ("strict" in codes(content(leaf), anchors=content(ca))) == (verdict.returncode != 0)
+
     def test_an_old_style_certificate_lacks_what_strict_clients_want(self) -> None:
         old = issue("CA", ca=True, strict=False)
         leaf = issue("plant.local", old, names=["plant.local"], strict=False)
@@ -438,6 +453,26 @@ class TestFamilies:
         leaf = issue("pump-7", middle, purposes=[CLIENT])
         held = content(b'const char c[] = "\n' + leaf.pem + middle.pem, path="c.h")
         assert "chain-not-sent" in codes(held, anchors=content(root), family="arduino-nano")
+
+
+def test_the_manual_lists_every_finding_and_no_other() -> None:
+    repository = Path(__file__).parents[2]
+    sources = (repository / "src" / "lockwire" / "pki" / "checks").glob("*.py")
+    there = {
+        code
+        for source in sources
+        for call in re.findall(
+            r"\b(?:wrong|risk|note|weigh)\((.{0,60})", source.read_text(encoding="utf-8"), re.DOTALL
+        )
+        for pair in re.findall(r'^\s*"([a-z0-9-]+)"(?: if is_leaf else "([a-z-]+)")?', call)
+        for code in pair
+        if code
+    }
+    page = (repository / "docs" / "certificate-files.md").read_text(encoding="utf-8")
+    table = page.partition("### Every finding")[2].partition("\n\nIP addresses")[0]
+    rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    listed = {code for row in rows for code in re.findall(r"`(.+?)`", row)}
+    assert listed == there
 
 
 def test_the_heaviest_come_first(root: Signed) -> None:

@@ -13,7 +13,7 @@ from cryptography.x509.oid import SignatureAlgorithmOID
 from lockwire.pki.checks.finding import Finding, note, risk, wrong
 from lockwire.pki.checks.question import Question
 from lockwire.pki.paths import is_self_signed
-from lockwire.pki.wording import key_size, key_text, signature_text
+from lockwire.pki.wording import is_authority, key_size, key_text, signature_text
 
 _RSA_BITS: Final = 2048
 _CURVE_BITS: Final = 224
@@ -109,12 +109,15 @@ def check_version(question: Question) -> Iterator[Finding]:
     for certificate in question.path.certificates:
         if certificate.version is not x509.Version.v1:
             continue
-        extensions = "no alternative names and no usages"
+        lacks = "which has no alternative names and no usages"
+        if is_authority(certificate):
+            lacks = (
+                "which has no CA flag: Python 3.13 and others that follow RFC 5280 strictly refuse it as a CA"
+            )
         yield risk(
             "version-1",
             question.name(certificate),
-            f"is of X.509 version 1, which has {extensions}: Python 3.13 and others that are strict refuse "
-            f"it",
+            f"is of X.509 version 1, {lacks}",
             "Issue it with extensions: openssl x509 -req makes version 1 unless it has -extfile or "
             "-copy_extensions.",
         )

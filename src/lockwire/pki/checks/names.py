@@ -161,7 +161,7 @@ def _check_address(question: Question, address: str, asked: bool) -> Iterator[Fi
         yield risk(
             "address-not-as-address",
             about,
-            f"has {address} as a name only: Python, Node-RED and others with OpenSSL look for an IP address",
+            f"has {address} as a name only: Python, Node-RED and others look for an IP address",
             remedy,
         )
 
