@@ -106,6 +106,8 @@ class Gate:
         """Lets go of threads and of the plug-in."""
         if self._methods.plugin is not None:
             await self._methods.plugin.close()
+        if self._methods.tokens is not None:
+            self._methods.tokens.close()
         self._passwords.close()
 
     # -- rules

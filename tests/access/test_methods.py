@@ -57,6 +57,8 @@ class Porter(Authenticator):
         self.asked += 1
         if credentials.username is None and credentials.client_id == "friend":
             done(accepted(Identity("friend", "plugin"), "known by sight"))
+        elif credentials.username == "$SYS":
+            done(accepted(Identity("$SYS", "plugin"), "a careless plug-in"))
         elif credentials.username in ("nora", "pump-7") and credentials.password == b"nora's":
             rule = Rule("everyone", ("publish",), "n/#")
             identity = Identity(
@@ -198,6 +200,8 @@ ANY = [
     ("plugin", "user=nora pw=x", NO),
     ("plugin", "user=nobody pw=x", NO),
     ("plugin", "", NO),
+    ("plugin", "user=$SYS", reasons.SERVER_UNAVAILABLE),
+    ("plugin", "user=$SYS pw=x", reasons.SERVER_UNAVAILABLE),
     # certificate and password: whoever claims to be somebody must prove it
     ("certificate password", "cert", "certificate:pump-7"),
     ("certificate password", f"cert user=admin {PW}", "password:admin"),

@@ -15,11 +15,14 @@ import pytest
 import structlog
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from lockwire.access.errors import KeySetError, TokenError
 from lockwire.access.identity import TOKEN, Identity
-from lockwire.access.keysources import FileKeys, Secret, key_source
+from lockwire.access.jwks import parse_jwks
+from lockwire.access.keysources import FileKeys, Found, KeySource, Secret, key_source
 from lockwire.access.rules import Rule
 from lockwire.access.tokens import MAXIMUM_BYTES, TokenVerifier, is_token
 from lockwire.config.access import TokenSettings
@@ -104,6 +107,17 @@ def refusal(verifier: TokenVerifier, presented: bytes) -> str:
         assert len(piece) < 8 or piece.decode() not in answer.detail
     assert answer.detail.isprintable()
     return answer.detail
+
+
+class OneKey(KeySource):
+    """No file: for properties that are tried with many tokens."""
+
+    def find(self, identifier: str | None, algorithm: str, done: Found) -> None:
+        done(parse_jwks(json.dumps(jwk(EC_KEY)).encode(), "here").keys)
+
+
+OPEN = TokenVerifier(TokenSettings(), OneKey(), lambda: NOW)
+GOOD = token()
 
 
 # --- signatures
@@ -254,6 +268,32 @@ def test_what_is_no_token_is_refused(verifier: TokenVerifier, presented: bytes) 
     answer = judge(verifier, presented)
     assert isinstance(answer, TokenError)
     assert answer.forged
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_are_a_token_by_chance_and_none_raise(data: bytes) -> None:
+    for presented in (data, b"ey" + data, b".".join([part({"alg": "ES256"}), part(data), part(data)])):
+        is_token(presented)
+        assert isinstance(judge(OPEN, presented), TokenError)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 255))
+def test_a_token_with_one_byte_changed_is_refused(position: int, change: int) -> None:
+    """Base64url has spare bits at the end of a part, which change nothing that is signed."""
+    good = bytearray(GOOD)
+    position %= len(good)
+    good[position] ^= change
+    answer = judge(OPEN, bytes(good))
+    before = [decoded(piece) for piece in GOOD.split(b".")]
+    same = [decoded(piece) for piece in bytes(good).split(b".")] == before
+    assert isinstance(answer, TokenError) or same
+
+
+def decoded(piece: bytes) -> bytes | None:
+    try:
+        return base64.urlsafe_b64decode(piece + b"=" * (-len(piece) % 4))
+    except ValueError:
+        return None
 
 
 def test_critical_extensions_are_refused(verifier: TokenVerifier) -> None:

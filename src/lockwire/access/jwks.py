@@ -18,6 +18,7 @@ MAXIMUM_KEYS: Final = 256
 MOST_TRIED: Final = 8
 """Keys that a token without a key identifier is tried with."""
 LEAST_RSA_BITS: Final = 2048  # RFC 7518 section 3.3
+MOST_RSA_BITS: Final = 8192  # verified on the event loop
 
 _RSA: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _CURVES: Final = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}  # RFC 7518 section 3.4
@@ -103,8 +104,8 @@ def _material(entry: dict[str, Any]) -> tuple[Any, tuple[str, ...]]:
         if kind == "RSA":
             key = RSAAlgorithm.from_jwk({"kty": kind, "n": entry["n"], "e": entry["e"]})
             assert isinstance(key, RSAPublicKey)
-            if key.key_size < LEAST_RSA_BITS:
-                raise KeySetError(f"RSA with {key.key_size} bits, {LEAST_RSA_BITS} or more are needed")
+            if not LEAST_RSA_BITS <= key.key_size <= MOST_RSA_BITS:
+                raise KeySetError(f"RSA with {key.key_size} bits, not {LEAST_RSA_BITS} to {MOST_RSA_BITS}")
             return key, _RSA
         if kind == "EC" and entry.get("crv") in _CURVES:
             curve = entry["crv"]

@@ -208,7 +208,7 @@ class PluginMethod(Method):
     def judge(self, presented: Presented, done: Done) -> None:
         credentials = presented.credentials
         if credentials.password is None:
-            self.plugin.authenticate(credentials, done)
+            self.plugin.authenticate(credentials, lambda decision: done(_from_plugin(decision)))
             return
         origin, username = origin_of(credentials.peer), credentials.username
         wait = self.throttle.wait(origin, username)
@@ -218,11 +218,10 @@ class PluginMethod(Method):
         attempt = self.throttle.attempt((username or "").encode(), credentials.password)
 
         def judged(decision: Decision) -> None:
+            decision = _from_plugin(decision)
             if decision.identity is not None:
                 if username is not None:
                     self.throttle.succeeded(origin, username)
-                identity = replace(decision.identity, administrator=False)  # only a password makes one
-                decision = replace(decision, identity=identity)
             elif not decision.unknown and decision.reason in (
                 reasons.BAD_USER_NAME_OR_PASSWORD,
                 reasons.NOT_AUTHORIZED,
@@ -242,6 +241,18 @@ class AnonymousMethod(Method):
 
     def judge(self, presented: Presented, done: Done) -> None:
         done(accepted(ANONYMOUS_IDENTITY, "anonymous"))
+
+
+def _from_plugin(decision: Decision) -> Decision:
+    """What a plug-in decided, within what it may decide: only a password makes an administrator."""
+    identity = decision.identity
+    if identity is None:
+        return decision
+    problem = problem_with(identity.name)
+    if problem:
+        detail = f"the plug-in's name {shown(identity.name)} {problem}; correct the plug-in"
+        return refused(reasons.SERVER_UNAVAILABLE, detail)
+    return replace(decision, identity=replace(identity, administrator=False))
 
 
 def _by_name(username: str | None, name: str, method: Method, what: str) -> Decision:
