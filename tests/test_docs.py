@@ -112,7 +112,7 @@ def tables() -> list[tuple[str, str]]:
     ("page", "text"), tables(), ids=[f"{page}-{number}" for number, (page, _) in enumerate(tables())]
 )
 def test_every_configuration_loads_under_up(tmp_path: Path, page: str, text: str) -> None:
-    for name in re.findall(r'^(?:certificate|key|client_ca|crl) = "(.+)"$', text, re.MULTILINE):
+    for name in re.findall(r'^(?:\w*certificate|\w*key|client_ca|crl|file) = "(.+)"$', text, re.MULTILINE):
         (tmp_path / name).write_text("stands for a file of yours")
     (tmp_path / "lockwire.toml").write_text(text)
     load(tmp_path / "lockwire.toml", Settings.for_up(tmp_path / "data"), check_tls_names)

@@ -132,8 +132,9 @@ def _tls(
     yield note("tls", where, _summary(listener, context), "")
     for problem in context.problems:
         yield wrong("out-of-order", where, problem.rstrip("."), "")
-    for weakness in context.policy.weaknesses:
-        yield risk("legacy", where, f"legacy TLS, as configured: {weakness}", "Keep such clients apart.")
+    if context.policy.weaknesses:
+        weak = ", ".join(context.policy.weaknesses)
+        yield risk("legacy", where, f"legacy TLS, as configured: {weak}", "Keep such clients apart.")
     yield from _own_certificates(listener, where, folder, now)
     yield from _trusted(context, where, now)
     yield from _keys(context, where)
@@ -239,7 +240,7 @@ def _place(listener: ListenerSettings, where: str) -> Iterator[Finding]:
         sock, _, _ = open_socket(listener)
         sock.close()
     except ListenError as error:
-        text, _, remedy = str(error).partition("; ")
+        text, _, remedy = str(error).removeprefix(f"listener {listener.name} ").partition("; ")
         yield risk("place", where, text, f"Is it the running broker's? Else {remedy}.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,22 @@ def test_every_policy_can_be_used(name: str, pki: TestPki, tmp_path: Path) -> No
 
 def test_there_is_one_for_every_family() -> None:
     assert set(POLICIES) == {"modern", "intermediate", *FAMILIES}
+
+
+def test_the_manuals_table_is_this_one() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "tls.md").read_text(encoding="utf-8")
+    written = re.findall(
+        r"^\| `([\w-]+)` \| (.+?) \| ([\d., ]+) \| ([\d,]+) \| (\d+) s \| (.*?) ?\|$", page, re.MULTILINE
+    )
+    found = []
+    for named in POLICIES.values():
+        policy = named.policy
+        versions = [version.name.removeprefix("TLSv").replace("_", ".") for version in policy.versions]
+        size = f"{policy.maximum_record_size:,}"
+        seconds = f"{policy.handshake_timeout:.0f}"
+        shown = ", ".join(dict.fromkeys(versions))
+        found.append((named.name, named.purpose, shown, size, seconds, ", ".join(policy.weaknesses)))
+    assert written == found
 
 
 def test_only_these_are_weak() -> None:
