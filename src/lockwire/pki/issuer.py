@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
 from lockwire.pki.certificate import common_name_of
 
@@ -74,9 +74,33 @@ def hash_for(key: SigningKey) -> Hash | None:
 
 
 def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Whether `issuer` signed `certificate` and is named in it."""
+    """Whether `issuer` signed `certificate` and is named in it; old hashes (SHA-1, MD5) are computed too.
+
+    Raises UnsupportedAlgorithm where the signature cannot be checked.
+    """
+    if certificate.issuer != issuer.subject:
+        return False
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
+    except InvalidSignature:
         return False
+    except (ValueError, TypeError):
+        return _has_old_signature(certificate, issuer.public_key())
     return True
+
+
+def _has_old_signature(certificate: x509.Certificate, key: object) -> bool:
+    """`verify_directly_issued_by` knows no hashes before SHA-224."""
+    signed, signature = certificate.tbs_certificate_bytes, certificate.signature
+    parameters, algorithm = certificate.signature_algorithm_parameters, certificate.signature_hash_algorithm
+    try:
+        if isinstance(key, rsa.RSAPublicKey) and algorithm is not None:
+            scheme = parameters if isinstance(parameters, padding.PSS) else padding.PKCS1v15()
+            key.verify(signature, signed, scheme, algorithm)
+            return True
+        if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(parameters, ec.ECDSA):
+            key.verify(signature, signed, parameters)
+            return True
+    except InvalidSignature:
+        pass
+    return False
