@@ -129,7 +129,7 @@ class Responder:
 
         A disk that refuses is told, in the log and in `status`: the lists that are there last for a while.
         """
-        lifetime = datetime.timedelta(seconds=self._settings.crl_lifetime)
+        lifetime = datetime.timedelta(seconds=int(self._settings.crl_lifetime))
         try:
             self._lists, reason = await asyncio.to_thread(_refreshed, self._authority, lifetime)
         except OSError as error:
@@ -177,8 +177,13 @@ class Responder:
             await asyncio.sleep(CHECK_INTERVAL)
             now = datetime.datetime.now(datetime.UTC)
             if self._failure or any(one.refresh_at <= now or one.this_update > now for one in self._lists):
-                async with self._changing:
-                    await self.refresh()
+                try:
+                    async with self._changing:
+                        await self.refresh()
+                except Exception as error:
+                    # The outermost edge: nobody else would hear of it, and the next look may find it gone.
+                    self._failure = f"the revocation lists cannot be made: {error}"
+                    self._log.exception("revocation lists not written")
 
     # -- HTTP
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import json
 import re
 import socket
 import ssl
@@ -14,6 +16,7 @@ import pytest
 from cryptography import x509
 
 from lockwire.mqtt import reasons
+from lockwire.pki.revocation import BACKDATED
 from tests.cli.quick import done
 from tests.e2e.site import Site
 from tests.support import packets
@@ -184,6 +187,36 @@ def test_the_world_is_told_by_list_and_ocsp(site: Site) -> None:
     )
     assert "Response verify OK" in asked
     assert f"{device.certificate}: revoked" in asked
+
+
+def test_an_mqtt_3_client_is_closed_and_refused_too(site: Site) -> None:
+    device = Device(site, "old")
+    port = site.broker.ports["tls12"]
+    answers = []
+    for _ in range(2):
+        plain = socket.create_connection(("127.0.0.1", port), timeout=10)
+        with device.context.wrap_socket(plain, server_hostname="localhost") as tls:
+            tls.sendall(packets.connect("old", 4))
+            answers.append(tls.recv(4))
+            lockwire(site, "cert", "revoke", "old", "--yes")
+            assert tls.recv(1) == b""
+    assert answers == [b"\x20\x02\x00\x00", b"\x20\x02\x00\x05"]
+
+
+def test_a_reload_changes_lifetime_and_service(site: Site) -> None:
+    before = site.configuration.read_text()
+    site.configuration.write_text(before.replace("serve = true", 'crl_lifetime = "1 h"'))
+    lockwire(site, "reload")
+    crl = x509.load_pem_x509_crl((site.data / "ca" / "crl.pem").read_bytes())
+    assert crl.next_update_utc is not None
+    assert crl.next_update_utc - crl.last_update_utc == datetime.timedelta(hours=1) + BACKDATED
+    status = json.loads(lockwire(site, "status", "--json"))["revocation"]
+    assert status["served"] == ""
+    assert status["problems"] == 0
+    assert status["lists"][0]["next_update"] == crl.next_update_utc.timestamp()
+    site.configuration.write_text(before)
+    lockwire(site, "reload")
+    assert json.loads(lockwire(site, "status", "--json"))["revocation"]["served"].startswith("http://")
 
 
 def test_what_is_revoked_stays_so_after_a_restart(site: Site) -> None:

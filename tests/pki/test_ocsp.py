@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp as reference
 from cryptography.x509.oid import NameOID
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lockwire.pki import asn1
@@ -197,8 +197,16 @@ def test_only_its_own_issuer_speaks_for_a_certificate() -> None:
     assert answer.responder_key_hash == _hashes(OTHER)[1]
 
 
+@example(19, b"\x00")  # a NULL in the place of which two elements stand
 @given(st.integers(0, 120), st.binary(min_size=1, max_size=3))
 def test_a_damaged_request_gets_some_answer(at: int, junk: bytes) -> None:
     data = bytearray(request(WORKS, extensions=nonce(8)))
     data[at : at + len(junk)] = junk
     assert answered(bytes(data)) in reference.OCSPResponseStatus
+
+
+@given(st.integers(-(2**200), 2**200))
+def test_integers_are_written_as_they_are_read(value: int) -> None:
+    encoded = asn1.integer(value)
+    assert asn1.Reader(encoded).integer() == value
+    assert len(encoded) == 2 or encoded[2:4] not in (b"\x00\x00", b"\xff\xff")

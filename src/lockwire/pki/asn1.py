@@ -98,6 +98,12 @@ def sequence(*contents: bytes) -> bytes:
     return encode(SEQUENCE, *contents)
 
 
+def integer(value: int) -> bytes:
+    """An INTEGER."""
+    magnitude = value if value >= 0 else ~value
+    return encode(INTEGER, value.to_bytes(magnitude.bit_length() // 8 + 1, signed=True))
+
+
 def object_identifier(dotted: str) -> bytes:
     """An OBJECT IDENTIFIER, from `1.3.14.3.2.26`."""
     first, second, *rest = (int(arc) for arc in dotted.split("."))

@@ -98,9 +98,9 @@ Lookup = Callable[[Issuer, int], Status]
 
 @dataclass(frozen=True, slots=True)
 class CertId:
-    """A certificate as a request names it (RFC 6960 section 4.1.1), and the DER it came as.
+    """A certificate as a request names it (RFC 6960 section 4.1.1), and that in DER.
 
-    hash_algorithm: its name in `hashlib`, "" for one that we do not know.
+    hash_algorithm: its name in `hashlib`.
     """
 
     hash_algorithm: str
@@ -157,7 +157,7 @@ def refusal(status: ResponseStatus) -> bytes:
 def read_request(data: bytes) -> OcspRequest:
     """Reads an OCSPRequest (RFC 6960 section 4.1.1); a signature of the client's is not checked.
 
-    Raises UnanswerableError: malformed, or with a critical extension that is not understood.
+    Raises UnanswerableError: malformed, or with a hash or a critical extension that is not understood.
     """
     try:
         outer = Reader(data)
@@ -182,16 +182,29 @@ def read_request(data: bytes) -> OcspRequest:
 
 
 def _read_single(single: Reader) -> CertId:
-    identifier = single.whole(asn1.SEQUENCE)
-    fields = Reader(identifier).enter(asn1.SEQUENCE)
-    algorithm = fields.enter(asn1.SEQUENCE).whole(asn1.OBJECT_IDENTIFIER)
+    fields = single.enter(asn1.SEQUENCE)
+    algorithm = fields.enter(asn1.SEQUENCE)
+    identifier = algorithm.whole(asn1.OBJECT_IDENTIFIER)
+    parameters = b"" if algorithm.at_end else algorithm.whole(asn1.NULL)
+    algorithm.finish()
+    if parameters not in (b"", _NULL):
+        raise DerError("a NULL with a value")
+    if identifier not in _HASHES:
+        raise UnanswerableError(ResponseStatus.UNAUTHORIZED)
     name_hash, key_hash = fields.contents(asn1.OCTET_STRING), fields.contents(asn1.OCTET_STRING)
     serial = fields.integer()
     fields.finish()
     if single.has(context(0)):
         _read_extensions(single.enter(context(0)))
     single.finish()
-    return CertId(_HASHES.get(algorithm, ""), name_hash, key_hash, serial, identifier)
+    # Made anew: what is signed is DER, whatever the client sent.
+    encoded = asn1.sequence(
+        asn1.sequence(identifier, parameters),
+        asn1.encode(asn1.OCTET_STRING, name_hash),
+        asn1.encode(asn1.OCTET_STRING, key_hash),
+        asn1.integer(serial),
+    )
+    return CertId(_HASHES[identifier], name_hash, key_hash, serial, encoded)
 
 
 def _read_extensions(explicit: Reader) -> bytes | None:
@@ -217,8 +230,6 @@ def _read_extensions(explicit: Reader) -> bytes | None:
 
 
 def _is_issuer(issuer: Issuer, asked: CertId) -> bool:
-    if not asked.hash_algorithm:
-        return False
     name = issuer.certificate.subject.public_bytes()
     return (
         _digest(asked.hash_algorithm, name) == asked.name_hash
