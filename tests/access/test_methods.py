@@ -31,6 +31,7 @@ from lockwire.access.keysources import Secret
 from lockwire.access.passwords import generate_password
 from lockwire.access.rules import Rule
 from lockwire.access.scram import ScramClient
+from lockwire.access.throttle import LoginThrottle
 from lockwire.access.tokens import TokenVerifier
 from lockwire.access.users import make_user
 from lockwire.config.access import TokenSettings
@@ -117,9 +118,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
 @pytest.fixture
 def gate(shared: Gate) -> Gate:
     """Without the failed logins of other tests."""
-    fresh = PasswordChecker(shared.users)
-    shared.passwords.close()
-    shared.passwords = fresh
+    shared.passwords.throttle = LoginThrottle()
     shared.plugin.asked = 0
     return shared
 
