@@ -429,6 +429,15 @@ def test_pre_shared_keys(catalogue: Catalogue, identity: str, key: str, words: s
         assert "bad_record_mac sent" in catalogue.line(address)
 
 
+@pytest.mark.peer("mosquitto_pub")
+def test_a_new_key_is_known_without_a_word_to_the_broker(catalogue: Catalogue) -> None:
+    file = catalogue.folder / "psk"
+    before = catalogue.broker.log.count("changed files are in use listener=keys")
+    file.write_text(file.read_text() + f"dev3:{'0c' * 16}\n")
+    _wait_for_more(catalogue, "changed files are in use listener=keys", before)
+    test_pre_shared_keys(catalogue, "dev3", "0c" * 16, "")
+
+
 # -- no TLS at all
 
 
