@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import re
 import subprocess
@@ -10,14 +11,17 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lockwire.families import find_family
+from lockwire.families import FAMILIES, find_family
+from lockwire.pki.chain import explain_chain
 from lockwire.pki.check import Finding, Weight, ask, check
 from lockwire.pki.checks.names import matches
 from lockwire.pki.content import Content, parse_content, read_content
-from lockwire.pki.errors import MalformedFileError
+from lockwire.pki.convert import Wish, convert
+from lockwire.pki.errors import MalformedFileError, PkiError
+from lockwire.pki.inspect import inspect
 from tests.pki.issuing import CLIENT, NOW, SERVER, Signed, general, issue, name, openssl, rsa_key, usage
 
 
@@ -453,6 +457,44 @@ class TestFamilies:
         leaf = issue("pump-7", middle, purposes=[CLIENT])
         held = content(b'const char c[] = "\n' + leaf.pem + middle.pem, path="c.h")
         assert "chain-not-sent" in codes(held, anchors=content(root), family="arduino-nano")
+
+
+@pytest.fixture(scope="module")
+def targets(root: Signed) -> list[bytes]:
+    """Certificates to damage."""
+    rsa_too = issue("r.local", root, key="RSA-2048", names=["r.local"])
+    return [root.der, issue("plant.local", root, names=["plant.local", "192.0.2.1"]).der, rsa_too.der]
+
+
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_no_certificate_is_too_broken_to_be_judged(
+    root: Signed, targets: list[bytes], data: st.DataObject
+) -> None:
+    """What can be read is inspected, checked, converted and explained, or refused with an error of ours."""
+    damaged = bytearray(data.draw(st.sampled_from(targets)))
+    for _ in range(data.draw(st.integers(1, 3))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(PkiError):
+        held = content(bytes(damaged))
+        family = data.draw(st.sampled_from([None, *FAMILIES]))
+        host = data.draw(st.sampled_from([None, "plant.local", "192.0.2.1"]))
+        use = data.draw(st.sampled_from([None, "server", "client", "authority"]))
+        assert inspect(held, NOW)
+        findings(held, anchors=content(root), host=host, use=use, family=family)
+        explain_chain(held.certificates, NOW, public=[root.certificate], fetch=None)
+        for target in ("pem", "der", "chain", "single", "c-array", "progmem", "p12"):
+            assert convert(held, Wish(target)).data
+
+
+@pytest.mark.peer("openssl")
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
+def test_a_serial_number_of_0(tmp_path: Path) -> None:
+    openssl(tmp_path, "req -x509 -newkey rsa:2048 -nodes -keyout k -out c -subj /CN=x -set_serial 0")
+    openssl(tmp_path, "req -x509 -key k -out d -subj /CN=x -set_serial 1")
+    assert "serial" in codes(read_content(tmp_path / "c"))
+    assert "serial" not in codes(read_content(tmp_path / "d"))
 
 
 def test_the_manual_lists_every_finding_and_no_other() -> None:

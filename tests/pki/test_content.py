@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import subprocess
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from lockwire.pki.content import AskPassword, Content, parse_content, private_key_of, read_content
 from lockwire.pki.errors import MalformedFileError, MissingFileError, PasswordError, PkiError
+from lockwire.pki.inspect import inspect
 
 pytestmark = pytest.mark.peer("openssl")
 PASSWORD = "correct-horse"
@@ -276,6 +278,8 @@ def test_whatever_is_damaged_gives_an_error_of_ours_or_is_read(folder: Path, dat
         explained = str(error).startswith(name)
     else:
         explained = bool(content.items or content.notes)
+        reports = inspect(content, datetime.datetime.now(datetime.UTC))
+        assert len(reports) == len(content.items)
     assert explained
 
 

@@ -7,11 +7,13 @@ import datetime
 import getpass
 import json
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from cryptography.utils import CryptographyDeprecationWarning
 
 from lockwire.cli.failures import BAD_INPUT, FAILED, CommandError
 from lockwire.pki.content import AskPassword
@@ -38,6 +40,8 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Replace what is ther
 @contextlib.contextmanager
 def bad_input() -> Iterator[None]:
     """Within it, a file that is not as it should be ends the command with exit status 2."""
+    # cryptography's remarks to programmers, such as on a serial number of 0, come whenever a field is read.
+    warnings.filterwarnings("ignore", category=CryptographyDeprecationWarning)
     try:
         yield
     except PkiError as error:

@@ -21,7 +21,8 @@ from lockwire.pki.errors import UnreachableError
 from lockwire.pki.fetching import fetch_certificates
 from lockwire.pki.inspect import authority_addresses
 from lockwire.pki.paths import Path, find_path, is_self_signed, paths
-from lockwire.pki.wording import extension_of, hexadecimal, is_authority, name_text
+from lockwire.pki.reading import extension_of, is_authority, public_key_of
+from lockwire.pki.wording import hexadecimal, name_text
 
 MAXIMUM_FETCHES: Final = 5
 FETCH_SECONDS: Final = 10.0
@@ -127,7 +128,7 @@ class _Search:
             for each in self.source
             if each.subject == certificate.subject
             and each != certificate
-            and each.public_key() == certificate.public_key()
+            and public_key_of(each) == public_key_of(certificate)
             and is_self_signed(each)
         ]
 

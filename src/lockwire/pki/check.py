@@ -13,13 +13,14 @@ from lockwire.families import Family
 from lockwire.pki.checks.chain import check_order, check_path, check_times
 from lockwire.pki.checks.family import check_family
 from lockwire.pki.checks.finding import Finding, Weight
-from lockwire.pki.checks.keys import check_key, check_strength, check_version
+from lockwire.pki.checks.keys import check_key, check_serial, check_strength, check_version
 from lockwire.pki.checks.names import check_names, check_request
 from lockwire.pki.checks.question import Question, Use, leaf_of, use_of
 from lockwire.pki.checks.usage import check_extensions, check_usage
 from lockwire.pki.content import Content, Item
 from lockwire.pki.errors import MalformedFileError
 from lockwire.pki.paths import find_path
+from lockwire.pki.reading import public_key_of
 
 __all__ = ["Finding", "Question", "Use", "Weight", "ask", "check"]
 
@@ -34,6 +35,7 @@ _CHECKS: Final[tuple[Callable[[Question], Iterator[Finding]], ...]] = (
     check_extensions,
     check_strength,
     check_version,
+    check_serial,
     check_family,
 )
 
@@ -90,7 +92,7 @@ def _key_of(content: Content, key: Content | None, leaf: x509.Certificate) -> tu
     holder = key if key is not None else content if content.keys else None
     if holder is None:
         return None, None
-    fitting = [item for item in holder.keys if item.key and item.key.public_key() == leaf.public_key()]
+    fitting = [item for item in holder.keys if item.key and item.key.public_key() == public_key_of(leaf)]
     return (fitting or holder.keys)[0], holder.path
 
 

@@ -207,16 +207,21 @@ class _Reader:
 
     def _load(self, found: Shape, der: bytes, line: int) -> Iterator[Item]:
         try:
-            if found == "PKCS#7":
-                yield from (Item("certificate", "X.509", each, line=line) for each in _pkcs7(der))
-            elif found == "PKCS#12":
-                yield from self._pkcs12(der, line)
-            elif found.endswith("private key"):
-                yield self._private_key(found, der, line)
-            else:
-                yield _public(found, der, line)
-        except (ValueError, UnsupportedAlgorithm) as error:
+            for item in self._parse(found, der, line):
+                _read_names_and_times(item.value)
+                yield item
+        except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
             raise self._malformed(f"This {found} cannot be read ({_reason(error)})", line) from error
+
+    def _parse(self, found: Shape, der: bytes, line: int) -> Iterator[Item]:
+        if found == "PKCS#7":
+            yield from (Item("certificate", "X.509", each, line=line) for each in _pkcs7(der))
+        elif found == "PKCS#12":
+            yield from self._pkcs12(der, line)
+        elif found.endswith("private key"):
+            yield self._private_key(found, der, line)
+        else:
+            yield _public(found, der, line)
 
     def _private_key(self, found: Shape, der: bytes, line: int) -> Item:
         if found == "encrypted PKCS#8 private key":
@@ -292,6 +297,16 @@ def _public(found: Shape, der: bytes, line: int) -> Item:
         return Item(found, "X.509", x509.load_der_x509_crl(der), line=line)
     form = "PKCS#1" if found == "PKCS#1 public key" else "SubjectPublicKeyInfo"
     return Item("public key", form, serialization.load_der_public_key(der), line=line)
+
+
+def _read_names_and_times(value: Value | PublicKeyTypes | None) -> None:
+    """Raises ValueError or TypeError where they are broken: cryptography reads them only when asked for."""
+    if isinstance(value, x509.Certificate):
+        _ = value.subject, value.issuer, value.not_valid_before_utc, value.not_valid_after_utc
+    elif isinstance(value, x509.CertificateSigningRequest):
+        _ = value.subject
+    elif isinstance(value, x509.CertificateRevocationList):
+        _ = value.issuer, value.last_update_utc, value.next_update_utc
 
 
 def _pkcs7(der: bytes) -> list[x509.Certificate]:

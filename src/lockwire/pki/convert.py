@@ -26,6 +26,7 @@ from lockwire.pki.checks.question import leaf_of, short_name
 from lockwire.pki.content import Content, Item, private_key_of
 from lockwire.pki.errors import ConversionError
 from lockwire.pki.paths import find_path, is_self_signed
+from lockwire.pki.reading import public_key_of
 
 Target = Literal["pem", "der", "p12", "chain", "single", "c-array", "progmem", "pkcs1", "pkcs8", "sec1"]
 
@@ -153,7 +154,7 @@ class _Conversion:
                 "Give one with --new-password-file, or run the command in a terminal.",
             )
         key = private_key_of(keys[0], self._content.path)
-        own = next((each for each in certificates if each.public_key() == key.public_key()), None)
+        own = next((each for each in certificates if public_key_of(each) == key.public_key()), None)
         if own is None:
             raise self._error(
                 "No certificate here belongs to the private key", "Give the one that does with --with."

@@ -17,10 +17,9 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 from lockwire.pki.certificate import describe_key
 from lockwire.pki.content import Content, Item
 from lockwire.pki.der import children, element
+from lockwire.pki.reading import extension_of, is_authority, serial_of
 from lockwire.pki.wording import (
-    extension_of,
     hexadecimal,
-    is_authority,
     key_text,
     key_usages,
     name_text,
@@ -88,7 +87,7 @@ def certificate_report(certificate: x509.Certificate, now: datetime.datetime) ->
         *_extension_lines(certificate),
         ("version", f"X.509 version {certificate.version.value + 1}"),
         ("size", f"{len(der)} bytes as DER"),
-        ("serial", serial_text(certificate.serial_number)),
+        ("serial", serial_text(serial_of(certificate))),
         ("SHA-256", fingerprints[0]),
         ("SHA-1", fingerprints[1]),
     ]
@@ -115,7 +114,7 @@ def certificate_report(certificate: x509.Certificate, now: datetime.datetime) ->
         "issuer_addresses": authority_addresses(certificate),
         "version": certificate.version.value + 1,
         "size": len(der),
-        "serial": f"{certificate.serial_number:x}",
+        "serial": f"{serial_of(certificate):x}",
         "sha256": sha256(der).hexdigest(),
         "sha1": sha1(der, usedforsecurity=False).hexdigest(),
     }

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import datetime
-from typing import Final, TypeVar
+from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, SignatureAlgorithmOID
 
 from lockwire.pki.certificate import describe_key
-
-Extension = TypeVar("Extension", bound=x509.ExtensionType)
+from lockwire.pki.reading import public_key_of
 
 _SIGNATURES: Final = {
     SignatureAlgorithmOID.RSA_WITH_MD5: "RSA with MD5",
@@ -66,10 +64,8 @@ def name_text(name: x509.Name) -> str:
 
 def key_text(holder: x509.Certificate | x509.CertificateSigningRequest) -> str:
     """The public key in two words, such as P-256."""
-    try:
-        return describe_key(holder.public_key())
-    except (ValueError, UnsupportedAlgorithm):
-        return "of an unknown kind"
+    key = public_key_of(holder)
+    return "of an unknown kind" if key is None else describe_key(key)
 
 
 def key_size(key: object) -> tuple[str, int]:
@@ -122,24 +118,6 @@ def names_of(names: x509.SubjectAlternativeName) -> list[str]:
         else:
             found.append(f"another kind ({type(name).__name__})")
     return found
-
-
-def extension_of(
-    holder: x509.Certificate | x509.CertificateSigningRequest, kind: type[Extension]
-) -> Extension | None:
-    """An extension's value, None where there is none or none can be read."""
-    try:
-        return holder.extensions.get_extension_for_class(kind).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
-        return None
-
-
-def is_authority(certificate: x509.Certificate) -> bool:
-    """Whether it may issue others; a self-signed one of version 1 counts as well, as libraries take it."""
-    constraints = extension_of(certificate, x509.BasicConstraints)
-    if constraints is not None:
-        return constraints.ca
-    return certificate.version is x509.Version.v1 and certificate.subject == certificate.issuer
 
 
 def hexadecimal(data: bytes) -> str:

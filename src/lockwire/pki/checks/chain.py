@@ -12,7 +12,8 @@ from lockwire.pki.checks.finding import Finding, note, risk, wrong
 from lockwire.pki.checks.question import Question, short_name
 from lockwire.pki.inspect import authority_addresses
 from lockwire.pki.paths import Path, is_self_signed
-from lockwire.pki.wording import days, extension_of, is_authority, name_text
+from lockwire.pki.reading import extension_of, is_authority
+from lockwire.pki.wording import days, name_text
 
 SOON_DAYS: Final = 30
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from lockwire.families import Family, FileForm, KeyLimit
 from lockwire.pki.checks.finding import Finding, note, risk, wrong
 from lockwire.pki.checks.question import Question
+from lockwire.pki.reading import public_key_of
 from lockwire.pki.wording import key_size, key_text
 
 _CONVERT = {
@@ -62,10 +62,10 @@ def _check_one_key(
 ) -> Iterator[Finding]:
     if limits is None:
         return
-    try:
-        kind, bits = key_size(certificate.public_key())
-    except (ValueError, UnsupportedAlgorithm):
+    key = public_key_of(certificate)
+    if key is None:
         return  # said by the check on strength
+    kind, bits = key_size(key)
     if not any(limit.takes(kind, bits) for limit in limits):
         yield wrong(
             "family-key",

@@ -1,4 +1,4 @@
-"""Keys, signatures and versions: whether the key fits, and whether what is used is strong enough."""
+"""Keys, signatures, versions, serial numbers: does the key fit, and is what is used good enough."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import SignatureAlgorithmOID
 
 from lockwire.pki.checks.finding import Finding, note, risk, wrong
 from lockwire.pki.checks.question import Question
 from lockwire.pki.paths import is_self_signed
-from lockwire.pki.wording import is_authority, key_size, key_text, signature_text
+from lockwire.pki.reading import is_authority, public_key_of, serial_of
+from lockwire.pki.wording import key_size, key_text, signature_text
 
 _RSA_BITS: Final = 2048
 _CURVE_BITS: Final = 224
@@ -31,7 +31,7 @@ def check_key(question: Question) -> Iterator[Finding]:
     item, about = question.key, str(question.key_file or question.content.path)
     if item is None:
         return
-    if item.key is not None and item.key.public_key() != question.leaf.public_key():
+    if item.key is not None and item.key.public_key() != public_key_of(question.leaf):
         yield wrong(
             "key-mismatch",
             about,
@@ -71,9 +71,8 @@ def check_strength(question: Question) -> Iterator[Finding]:
 
 
 def _check_public_key(certificate: x509.Certificate, about: str) -> Iterator[Finding]:
-    try:
-        key = certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm):
+    key = public_key_of(certificate)
+    if key is None:
         yield wrong(
             "unknown-key", about, "has a key of a kind that TLS does not use", "Use a P-256 or RSA key."
         )
@@ -121,3 +120,16 @@ def check_version(question: Question) -> Iterator[Finding]:
             "Issue it with extensions: openssl x509 -req makes version 1 unless it has -extfile or "
             "-copy_extensions.",
         )
+
+
+def check_serial(question: Question) -> Iterator[Finding]:
+    """A positive number of 20 octets at most (RFC 5280 section 4.1.2.2)."""
+    for certificate in question.path.certificates:
+        serial = serial_of(certificate)
+        if not 0 < serial < 1 << 159:
+            yield risk(
+                "serial",
+                question.name(certificate),
+                "has a serial number that is not positive and of 20 bytes at most: strict clients refuse it",
+                "Issue it with a random number of 16 bytes.",
+            )

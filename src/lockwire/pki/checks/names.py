@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from cryptography import x509
 
 from lockwire.families import NameField
-from lockwire.pki.certificate import alternative_names, common_name_of, is_address
+from lockwire.pki.certificate import common_name_of, is_address
 from lockwire.pki.checks.finding import Finding, note, risk, wrong
 from lockwire.pki.checks.question import Question
-from lockwire.pki.wording import extension_of, names_of, printable
+from lockwire.pki.reading import extension_of, hosts_of, public_key_of
+from lockwire.pki.wording import names_of, printable
 
 _ADDRESS_REMEDY = (
     "Issue it with the address in the alternative name both as an IP address and as a DNS name "
@@ -39,7 +40,7 @@ def check_request(question: Question) -> Iterator[Finding]:
     if question.request is None:
         return
     about = question.name(question.leaf)
-    if question.request.public_key() != question.leaf.public_key():
+    if public_key_of(question.request) != public_key_of(question.leaf):
         yield wrong(
             "request-key", about, "has another key than the request", "Give the request it was made from."
         )
@@ -59,7 +60,7 @@ def check_request(question: Question) -> Iterator[Finding]:
 
 def name_fields(certificate: x509.Certificate, host: str) -> set[NameField]:
     """Where in a certificate a host stands. The common name counts only where there are no DNS names."""
-    names, addresses = alternative_names(certificate)
+    names, addresses = hosts_of(certificate)
     found: set[NameField] = set()
     if is_address(host):
         address = str(ipaddress.ip_address(host))
@@ -97,7 +98,7 @@ def _folded(name: str) -> str:
 
 
 def _addresses(certificate: x509.Certificate) -> list[str]:
-    names, addresses = alternative_names(certificate)
+    names, addresses = hosts_of(certificate)
     common_name = common_name_of(certificate.subject) or ""
     candidates = [*addresses, *(name for name in [*names, common_name] if is_address(name))]
     return sorted({str(ipaddress.ip_address(each)) for each in candidates})
@@ -137,7 +138,7 @@ def _check_address(question: Question, address: str, asked: bool) -> Iterator[Fi
     about, fields = question.name(question.leaf), name_fields(question.leaf, address)
     remedy = _ADDRESS_REMEDY.format(address)
     family = question.family
-    _, addresses = alternative_names(question.leaf)
+    _, addresses = hosts_of(question.leaf)
     if not fields and asked:
         yield wrong("name", about, f"is not for {address}; it is for {_all_names(question.leaf)}", remedy)
     elif family is not None and family.address_fields is not None:
@@ -181,7 +182,7 @@ def _check_alternative(question: Question) -> Iterator[Finding]:
 
 def _check_form(question: Question) -> Iterator[Finding]:
     """Names that are no host names: a URL, a port, a wildcard in the wrong place."""
-    names, _ = alternative_names(question.leaf)
+    names, _ = hosts_of(question.leaf)
     for name in sorted(names):
         address = is_address(name)
         if not address and ("/" in name or ":" in name):

@@ -14,7 +14,8 @@ from lockwire.families import Family
 from lockwire.pki.certificate import common_name_of
 from lockwire.pki.content import Content, Item
 from lockwire.pki.paths import Path
-from lockwire.pki.wording import extension_of, is_authority, name_text, printable
+from lockwire.pki.reading import extension_of, is_authority
+from lockwire.pki.wording import name_text, printable
 
 Use = Literal["server", "client", "authority"]
 

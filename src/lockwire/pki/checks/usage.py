@@ -12,7 +12,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from lockwire.pki.checks.finding import Finding, risk, wrong
 from lockwire.pki.checks.question import Question
 from lockwire.pki.paths import is_self_signed
-from lockwire.pki.wording import extension_of, is_authority, purposes
+from lockwire.pki.reading import extension_of, is_authority, public_key_of
+from lockwire.pki.wording import purposes
 
 _KNOWN: Final = (
     x509.BasicConstraints,
@@ -60,7 +61,7 @@ def check_usage(question: Question) -> Iterator[Finding]:
             "lacks digitalSignature in its key usage, which every TLS 1.3 and ECDHE handshake needs",
             "Issue it with keyUsage=critical,digitalSignature (an RSA server: keyEncipherment as well).",
         )
-    if question.use == "server" and isinstance(leaf.public_key(), rsa.RSAPublicKey):
+    if question.use == "server" and isinstance(public_key_of(leaf), rsa.RSAPublicKey):
         yield from _check_encipherment(question, usage)
 
 
