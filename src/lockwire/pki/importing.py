@@ -240,8 +240,8 @@ def _warnings(one: x509.Certificate, now: datetime.datetime) -> Iterator[str]:
         )
     if one.version is x509.Version.v1:
         yield (
-            f"{called} is X.509 version 1, without extensions: as a trust anchor it works with OpenSSL, "
-            "mbed TLS and BearSSL; strict verifiers (Go, Java) may refuse it."
+            f"{called} is X.509 version 1, without extensions: as a trust anchor it works with OpenSSL "
+            "and mbed TLS; strict verifiers (Go, Java) may refuse it."
         )
     elif _extension(one.extensions, x509.BasicConstraints) is None:
         yield f"{called} does not say that it is a CA (no basicConstraints); strict verifiers may refuse it."
