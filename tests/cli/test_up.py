@@ -302,7 +302,7 @@ class TestRefusedStart:
 def test_the_log_is_json_where_asked_for(tmp_path: Path) -> None:
     with up(tmp_path, "--log-format", "json", "--log-level", "info") as broker:
         lines = [json.loads(line) for line in broker.log.splitlines()]
-    assert {line["event"] for line in lines} == {"listening"}
+    assert {line["event"] for line in lines} == {"listening", "revocation lists written"}
 
 
 def test_listening_lines_are_true_when_they_come(tmp_path: Path) -> None:
