@@ -29,7 +29,7 @@ COMPILED = [
     "src/lockwire/tls/clienthello.py",
     *(
         f"src/lockwire/access/{name}.py"
-        for name in ("masks", "placeholders", "regexp", "evaluator", "authorizer")
+        for name in ("masks", "placeholders", "regexp", "evaluator", "coverage", "authorizer")
     ),
     "src/lockwire/access/observer.py",
     "src/lockwire/tls/session.py",

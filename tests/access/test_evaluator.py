@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lockwire.access.authorizer import REFUSED, AccessAuthorizer
-from lockwire.access.evaluator import Cover, Subject, _cover_with_expressions, cover
+from lockwire.access.coverage import Cover, _cover_with_expressions, cover
+from lockwire.access.errors import RuleError
+from lockwire.access.evaluator import Subject
 from lockwire.access.identity import ANONYMOUS_IDENTITY, Identity
 from lockwire.access.masks import is_refused, publish_bit, subscription_bits
 from lockwire.access.placeholders import values_of
@@ -393,6 +395,21 @@ def test_rules_of_a_token_that_cannot_be_used_deny_everything() -> None:
     assert not authorizer.may_receive(identity, "c", b"$x/y")
     assert authorizer.granted_qos(identity, "c", "#", 0) == REFUSED
     assert authorizer.granted_qos(identity, "c", "$x/#", 0) == REFUSED
+
+
+@pytest.mark.parametrize("levels", [200, 5000])
+def test_deep_topics_and_filters_are_judged(levels: int) -> None:
+    decides = AccessAuthorizer(Policy(allow("a/#") + deny("/".join(["+"] * 199 + ["x"]))))
+    deep = "/".join(["a"] * levels)
+    assert decides.publish_mask(JO, "c", deep.encode())
+    assert decides.granted_qos(JO, "c", deep, 0) == 0
+    wide = AccessAuthorizer(Policy(allow("a/+"))).inquire(JO, "c", "subscribe", f"a/+/{deep}/#", 0, False)
+    assert (wide.allowed, wide.witness) == (False, f"a/x/{deep}")
+
+
+def test_a_rule_of_too_many_levels_is_refused() -> None:
+    with pytest.raises(RuleError, match="too many levels"):
+        AccessAuthorizer(Policy(allow("/".join(["a"] * 201))))
 
 
 def test_a_subscription_that_takes_too_much_work_to_judge_is_refused() -> None:

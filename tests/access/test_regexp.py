@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lockwire.access.evaluator import filter_automaton, filter_tree
+from lockwire.access.coverage import filter_automaton, filter_tree
 from lockwire.access.masks import RECEIVE, subscription_bits
 from lockwire.access.regexp import STATES, WORK, Automaton, covered
 from lockwire.access.regexp_syntax import LARGEST, LONGEST, RegexpError, parse

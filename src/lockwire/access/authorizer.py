@@ -13,8 +13,9 @@ from mypy_extensions import mypyc_attr
 
 from lockwire.access import identity as identities
 from lockwire.access import rules as words
+from lockwire.access.coverage import Cover, cover
 from lockwire.access.errors import RuleError
-from lockwire.access.evaluator import Cover, Found, Subject, Topic, cover
+from lockwire.access.evaluator import Found, Subject, Topic
 from lockwire.access.identity import Identity
 from lockwire.access.masks import (
     EVERY_PUBLISH,

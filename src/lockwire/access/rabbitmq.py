@@ -8,6 +8,7 @@ for `/`) with topic permissions. Its regular expressions are found anywhere: `io
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Iterable
 from typing import Final
 
@@ -91,13 +92,14 @@ def _matches(regexp: str, name: str) -> bool:
     """Whether an expression is found in a resource's name; the empty one is found in none."""
     if not regexp:
         return False
-    automaton = _automaton(regexp)
+    automaton = _automaton(regexp, threading.get_ident())
     state = automaton.run(name.encode())
     return state is not None and state.final_allow != 0
 
 
 @functools.lru_cache(maxsize=1024)
-def _automaton(regexp: str) -> Automaton:
+def _automaton(regexp: str, thread: int) -> Automaton:
+    """One for each thread: it changes while it runs, and commands run beside the broker's loop."""
     automaton = Automaton()
     automaton.add(parse(regexp), 1, 0, ["", "", ""], False)
     return automaton

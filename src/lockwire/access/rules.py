@@ -50,6 +50,8 @@ ONLY_RETAIN: Final = "only"
 NEVER_RETAIN: Final = "never"
 RETAINS: Final = (ANY_RETAIN, ONLY_RETAIN, NEVER_RETAIN)
 
+MOST_LEVELS: Final = 200
+"""Levels of a rule's topics."""
 PLACEHOLDERS: Final = ("username", "client_id", "cn")
 
 _FORMER_WORDS: Final = {"devices": EVERYONE, "administrators": ADMINISTRATORS}
@@ -145,6 +147,8 @@ def _check_topics(rule: Rule) -> None:
         ) from error
     if "\0" in topics:
         raise RuleError("'topics' holds U+0000", "a topic filter, such as sensor/#")
+    if topics.count("/") >= MOST_LEVELS:
+        raise RuleError("'topics' has too many levels", f"{MOST_LEVELS} at most")
     if topics.startswith("$share/"):
         raise RuleError("'topics' is a shared subscription", "the filter alone, without $share/name/")
     if topics.startswith("$") and PUBLISH in rule.may and rule.effect == ALLOW:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lockwire.access import regexp_syntax as syntax
-from lockwire.access.evaluator import filter_automaton, filter_tree
+from lockwire.access.coverage import filter_automaton, filter_tree
 from lockwire.access.masks import EVERYTHING
 from lockwire.access.regexp import Automaton, covered
 from lockwire.access.rules import PLACEHOLDERS
