@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -129,6 +131,18 @@ class TestAdd:
         ):
             assert message in refused("user", "add", *words, *DATA, cwd=stopped)
         assert [user.name for user in users_of(stopped)] == before
+
+
+class TestCrash:
+    def test_what_a_killed_broker_had_reported_is_there(self, tmp_path: Path) -> None:
+        with up(tmp_path) as broker:
+            done("user", "add", "jo", "--group", "g", *DATA, cwd=tmp_path)
+            done("user", "allow", "jo", "publish", "a/#", *DATA, cwd=tmp_path)
+            broker.stop(signal.SIGKILL)
+        with up(tmp_path) as broker:
+            shown = done("user", "show", "jo", *DATA, cwd=tmp_path)
+            assert "a/#" in shown
+            assert re.search(r"^groups +g$", shown, re.MULTILINE)
 
 
 class TestPasswd:
@@ -402,6 +416,29 @@ class TestPsk:
         printed = done("psk", "add", "pump", "--key-file", file, *DATA, cwd=stopped)
         assert printed == "Added PSK identity pump.\n"
         assert users_of(stopped).psk_key("pump") == bytes(range(16))
+
+    @pytest.mark.peer("mosquitto_sub", "mosquitto_pub")
+    def test_deleted_it_ends_its_connections_at_once_and_for_good(self, tmp_path: Path) -> None:
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / "lockwire.toml").write_text(
+            '[[listener]]\nname = "psk"\nport = 0\nauthentication = ["psk"]\n'
+        )
+        with Running("up", *DATA, cwd=tmp_path, last="Ctrl-C stops") as broker:
+            key = re.search("key ([0-9a-f]{64})", done("psk", "add", "meter", *DATA, cwd=tmp_path))
+            assert key
+            who = ["-h", "localhost", "-p", str(broker.port("tls"))]
+            who += ["--psk-identity", "meter", "--psk", key[1]]
+            publish = ["mosquitto_pub", *who, "-t", "a", "-m", "b"]
+            assert subprocess.run(publish, capture_output=True, timeout=10).returncode == 0
+            subscribe = ["stdbuf", "-oL", "mosquitto_sub", *who, "-V", "5", "-d", "-t", "a", "-W", "15"]
+            with subprocess.Popen(subscribe, stdout=subprocess.PIPE, text=True) as client:
+                assert client.stdout is not None
+                said = iter(client.stdout)
+                assert any("received SUBACK" in line for line in said)
+                done("psk", "delete", "meter", *DATA, cwd=tmp_path)
+                assert any("Received DISCONNECT (135)" in line for line in said)
+                client.kill()
+            assert subprocess.run(publish, capture_output=True, timeout=10).returncode != 0
 
     def test_what_cannot_be(self, stopped: Path) -> None:
         for key, message in (
