@@ -71,9 +71,10 @@ def init(
     """Make a certificate authority in a new data folder. `lockwire up` does it too, with what is usual."""
     with _refused():
         kind, rsa = key_kind_named(key), None if alternate is None else _rsa_kind(alternate)
+    folder = locate(data)
+    _check_new(folder, "Show it with lockwire ca show, or give another folder with --data.")
     passphrase = new_passphrase(passphrase_file, encrypt_root or passphrase_file is not None)
     wanted = NewAuthority(kind, rsa, None if passphrase is None else passphrase.encode(), root_key_out)
-    folder = locate(data)
     _found(folder, lambda ca: Authority.create(ca, wanted=wanted, by=local_user()))
     print(f"Made a certificate authority in {folder.ca}.")
     _print_authority(answer_of(ask(folder, "ca.show")))
@@ -109,6 +110,9 @@ def import_(
 
     A key that is encrypted is kept encrypted with the same passphrase, as PKCS#8 with AES-256.
     """
+    folder = locate(data)
+    if not replace:
+        _check_new(folder, "Put this one in its place with --replace, or give another folder with --data.")
     used: list[str] = []
 
     def ask_once(purpose: str) -> bytes | None:
@@ -127,7 +131,6 @@ def import_(
         "new_passphrase": passphrase,
         "key_folder": None if root_key_out is None else os.fspath(root_key_out.absolute()),
     }
-    folder = locate(data)
     if replace and folder.initialised:
         answer = answer_of(ask(folder, "ca.import", force=force, **arguments))
         warnings = answer.texts("warnings")
@@ -242,6 +245,11 @@ def _found(folder: DataFolder, make: Callable[[Path], object]) -> None:
     folder.create()
     with folder.lock():
         Household.found(folder, make)
+
+
+def _check_new(folder: DataFolder, remedy: str) -> None:
+    if folder.initialised:
+        raise CommandError(f"{folder.path} has an authority already", remedy)
 
 
 def _import_into_new(folder: DataFolder, arguments: dict[str, object]) -> list[str]:
