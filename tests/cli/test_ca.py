@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.lockwire import Running, client_context, up
-from tests.support.command import done, run
+from tests.cli.quick import done, quickly
 from tests.support.openssl import openssl, verifies
 from tests.support.wire import Wire
 
@@ -48,7 +48,7 @@ class TestInit:
         assert (tmp_path / "meter" / "ca.pem").read_text() == (
             tmp_path / "data" / "ca" / "ca-rsa.pem"
         ).read_text()
-        again = run("ca", "init", "--data", "data", cwd=tmp_path)
+        again = quickly("ca", "init", "--data", "data", cwd=tmp_path)
         assert again.returncode == 2
         assert "has an authority already" in again.stderr
 
@@ -64,7 +64,7 @@ class TestInit:
     def test_a_passphrase_from_the_environment_and_without_one(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        refused = run("ca", "init", "--encrypt-root", "--data", "data", cwd=tmp_path)
+        refused = quickly("ca", "init", "--encrypt-root", "--data", "data", cwd=tmp_path)
         assert refused.returncode == 2
         assert "no passphrase" in refused.stderr
         assert not (tmp_path / "data").exists()
@@ -74,7 +74,7 @@ class TestInit:
 
     @pytest.mark.parametrize("words", [("--key", "rsa-1024"), ("--alternate", "p-256")])
     def test_kinds_that_are_not_made(self, tmp_path: Path, words: tuple[str, str]) -> None:
-        refused = run("ca", "init", *words, "--data", "data", cwd=tmp_path)
+        refused = quickly("ca", "init", *words, "--data", "data", cwd=tmp_path)
         assert refused.returncode == 2
         assert words[1] in refused.stderr
         assert not (tmp_path / "data").exists()
@@ -103,7 +103,7 @@ class TestImport:
 
     def test_an_old_authority_with_an_encrypted_key(self, classroom: Path) -> None:
         words = ("ca", "import", "myCA.pem", "myCA.key", "--data", "data")
-        refused = run(*words, cwd=classroom)
+        refused = quickly(*words, cwd=classroom)
         assert refused.returncode == 2
         assert "myCA.key:1: This private key is encrypted" in refused.stderr
         assert not (classroom / "data").exists()
@@ -121,8 +121,8 @@ class TestImport:
         with up(classroom) as broker:
             done("device", "add", "first", "--data", "data", cwd=classroom)
             words = ("ca", "import", "myCA.pem", "myCA.key", "--passphrase-file", "phrase", "--data", "data")
-            assert "--replace" in run(*words, cwd=classroom).stderr
-            refused = run(*words, "--replace", cwd=classroom)
+            assert "--replace" in quickly(*words, cwd=classroom).stderr
+            refused = quickly(*words, "--replace", cwd=classroom)
             assert refused.returncode == 2
             assert "1 clients have certificates" in refused.stderr
             done(*words, "--replace", "--force", cwd=classroom)
@@ -147,7 +147,7 @@ class TestRollover:
                 ("localhost", broker.port("tls")), tls=client_context(tmp_path, "pump")
             ) as wire:
                 await wire.connect("pump")
-                refused = run("ca", "rollover", "finish", "--data", "data", cwd=tmp_path)
+                refused = quickly("ca", "rollover", "finish", "--data", "data", cwd=tmp_path)
                 assert refused.returncode == 2
                 assert "pump" in refused.stderr
                 status = done("ca", "rollover", "status", "--data", "data", cwd=tmp_path)
@@ -179,4 +179,4 @@ def test_export(tmp_path: Path) -> None:
     done("ca", "export", "--form", "der", "--out", "ca.der", "--data", "data", cwd=tmp_path)
     assert openssl("x509", "-inform", "DER", "-in", tmp_path / "ca.der") == root
     assert done("ca", "export", "--form", "chain", "--data", "data", cwd=tmp_path).count("BEGIN") == 2
-    assert run("ca", "export", "--chain", "rsa", "--data", "data", cwd=tmp_path).returncode == 2
+    assert quickly("ca", "export", "--chain", "rsa", "--data", "data", cwd=tmp_path).returncode == 2

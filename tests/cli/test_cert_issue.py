@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 
 from tests.cli.lockwire import Running, client_context
-from tests.support.command import done, run
+from tests.cli.quick import done, quickly
 from tests.support.openssl import openssl, verifies
 from tests.support.wire import Wire
 
@@ -31,7 +31,7 @@ def cert(cwd: Path, *words: str) -> str:
 
 def refused(cwd: Path, *words: str) -> str:
     ledger = (cwd / "data" / "ca" / "issued.jsonl").read_bytes()
-    ended = run("cert", *words, "--data", "data", cwd=cwd)
+    ended = quickly("cert", *words, "--data", "data", cwd=cwd)
     assert ended.returncode == 2, ended.stderr
     assert (cwd / "data" / "ca" / "issued.jsonl").read_bytes() == ledger
     return ended.stderr
