@@ -321,6 +321,8 @@ JO = Identity("jo", "password")
         (allow("#") + deny("/#"), "+", None),
         (allow("#") + deny("/#"), "#", "/x"),
         (allow("+/temp/#", "a/#"), "a/+", None),
+        (allow("#") + deny("secret/{client_id}"), "+/c", "secret/c"),
+        (allow("#") + deny("secret/{client_id}"), "+/d", None),
     ],
 )
 def test_coverage_by_example(rules: tuple[Rule, ...], topic_filter: str, witness: str | None) -> None:
@@ -373,6 +375,18 @@ def test_a_device_does_not_have_the_tags_of_a_user_of_its_name() -> None:
     gone = Policy(policy.rules, tags={"jo": ()})
     authorizer.set_policy(gone)
     assert not authorizer.may_receive(Identity("jo", "password", administrator=True), "c", b"$SYS/x")
+
+
+def test_where_delivery_is_filtered_what_is_said_of_the_user_wins_over_patterns() -> None:
+    """As with a Mosquitto ACL, where both tiers deny and allow."""
+    for first, second, expected in (("deny", "allow", False), ("allow", "deny", True)):
+        rules = (
+            Rule("user:jo", ("publish",), "a", effect=first),
+            Rule("pattern", ("publish", "receive"), "a", effect=second),
+        )
+        decides = AccessAuthorizer(Policy(rules, filtered=True))
+        assert bool(decides.publish_mask(JO, "c", b"a")) is expected
+        assert decides.may_receive(JO, "c", b"a") is (second == "allow")
 
 
 def test_a_change_rebuilds_only_the_rules_of_those_it_concerns() -> None:

@@ -154,7 +154,6 @@ class AccessAuthorizer(Authorizer):
         self._subjects = subjects
         self._permitted = {}
         self.policy = policy
-        self._topic = Topic(b"")
         self.revision += 1
 
     def _check_permissions(self, policy: Policy) -> None:

@@ -164,3 +164,15 @@ async def test_the_broker_waits_for_it_and_nothing_overtakes(version: int) -> No
         assert await jo.payloads(3) == [b"1", b"2", b"3"]
     assert plugin.asked.count(("publish", "mine/a", 0, False)) == 1
     assert ("publish", "mine/b", 0, False) in plugin.asked
+
+
+def test_the_record_of_a_refusal_says_who_decided() -> None:
+    asked = authorizer(Letting())
+    assert (
+        asked.refusal(KIM, "c1", "publish", "mine/a", 0, False) == "neither a rule nor the plug-in allows it"
+    )
+    assert asked.refusal(KIM, "c1", "publish", "shut/a", 0, False) == (
+        "a rule denies it: deny everyone publish, subscribe, receive shut/#"
+    )
+    asked.rest()
+    assert asked.refusal(KIM, "c1", "publish", "mine/a", 0, False) == "no rule allows it"

@@ -111,6 +111,14 @@ class PluginAuthorizer(Authorizer):
             return False
         return self.rules.inquire(identity, client_id, RECEIVE, topic.decode(), 0, False).rule is None
 
+    def refusal(
+        self, identity: Identity, client_id: str, action: str, topic: str, qos: int, retain: bool
+    ) -> str:
+        found = self.rules.inquire(identity, client_id, action, topic, qos, retain)
+        if self._plugin is None or found.rule is not None or found.exhausted or topic.startswith("$"):
+            return self.rules.refusal(identity, client_id, action, topic, qos, retain)
+        return "neither a rule nor the plug-in allows it"
+
     def _remembered(self, question: Question) -> bool | None:
         if self._asked_of != self.rules.revision:
             self._asked_of = self.rules.revision
