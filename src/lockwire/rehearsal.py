@@ -84,7 +84,7 @@ def _authority(folder: DataFolder, now: datetime.datetime) -> Iterator[Finding]:
         yield note("unfinished", str(folder.ca), "a change was cut short", "The next start completes it.")
         return
     try:
-        authority = Authority.open(folder.ca, now)
+        authority = Authority.look(folder.ca, now)
     except (PkiError, OSError) as error:
         yield _of_error("authority", "authority", error)
         return

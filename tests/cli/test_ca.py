@@ -124,7 +124,7 @@ class TestImport:
             assert "--replace" in quickly(*words, cwd=classroom).stderr
             refused = quickly(*words, "--replace", cwd=classroom)
             assert refused.returncode == 2
-            assert "1 clients have certificates" in refused.stderr
+            assert "that is here (1): first" in refused.stderr
             done(*words, "--replace", "--force", cwd=classroom)
             assert "Verify return code: 0 (ok)" in presented(broker, classroom / "myCA.pem")
             assert "secret" not in broker.log

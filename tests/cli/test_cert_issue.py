@@ -88,7 +88,7 @@ def test_renewed_with_the_same_key_and_rekeyed_with_another(made: Path) -> None:
     new = x509.load_pem_x509_certificate((made / "pump" / "pump.pem").read_bytes())
     assert new.public_key() == old.public_key()
     assert new.not_valid_after_utc > old.not_valid_after_utc
-    cert(made, "rekey", "pump/pump.pem", "--key-type", "p-384", "--out", "pump2")
+    cert(made, "rekey", "pump/pump.pem", "--key-type", "rsa-2048", "--out", "pump2")
     other = x509.load_pem_x509_certificate((made / "pump2" / "pump.pem").read_bytes())
     assert other.public_key() != old.public_key()
     san = x509.SubjectAlternativeName
@@ -134,3 +134,11 @@ async def test_through_the_running_broker(running: Running) -> None:
     async with await Wire.open(("localhost", running.port("tls")), tls=context) as wire:
         await wire.connect("any")
     assert "issued-live" in cert(running.cwd, "list")
+
+
+def test_a_new_key_is_of_the_old_ones_kind(made: Path) -> None:
+    cert(made, "issue", "like", "--key-type", "rsa-2048")
+    cert(made, "rekey", "like", "--out", "like2")
+    assert "RSA-2048" in cert(made, "show", "like")
+    old, new = ((made / folder / "like.key").read_bytes() for folder in ("like", "like2"))
+    assert old != new

@@ -19,6 +19,7 @@ from lockwire.cli.failures import BAD_INPUT, CommandError
 from lockwire.cli.file_options import JsonOption, print_json
 from lockwire.cli.options import DataOption, command_line, group, locate
 from lockwire.cli.passphrase import (
+    AskedOnce,
     EncryptRootOption,
     PassphraseFileOption,
     RootKeyOption,
@@ -38,7 +39,7 @@ from lockwire.pki.content import Content, private_key_of, read_content
 from lockwire.pki.errors import PkiError
 from lockwire.pki.files import write_public
 from lockwire.pki.founding import NewAuthority
-from lockwire.pki.keys import KeyKind
+from lockwire.pki.keys import KeyKind, key_pem
 from lockwire.pki.requests import key_kind_named
 
 app = group("The certificate authority: made, imported, shown, replaced.")
@@ -113,20 +114,13 @@ def import_(
     folder = locate(data)
     if not replace:
         _check_new(folder, "Put this one in its place with --replace, or give another folder with --data.")
-    used: list[str] = []
-
-    def ask_once(purpose: str) -> bytes | None:
-        if not used:
-            found = known_passphrase(passphrase_file, purpose)
-            used.extend([] if found is None else [found])
-        return used[0].encode() if used else None
-
+    asked = AskedOnce(passphrase_file)
     with _refused():
-        certificates, private, encrypted = _read_import([read_content(one, ask_once) for one in files])
-    passphrase = used[0] if encrypted else new_passphrase(passphrase_file, encrypt_root)
+        certificates, private = _read_import([read_content(one, asked) for one in files])
+    passphrase = asked.answer or new_passphrase(passphrase_file, encrypt_root)
     arguments: dict[str, object] = {
         "certificates": [pem(one).decode("ascii") for one in certificates],
-        "key": _plain_pem(private),
+        "key": key_pem(private).decode("ascii"),
         "kept": not no_root_key,
         "new_passphrase": passphrase,
         "key_folder": None if root_key_out is None else os.fspath(root_key_out.absolute()),
@@ -219,16 +213,18 @@ def root_key_arguments(
     root_key_out: Path | None,
 ) -> dict[str, object]:
     """The arguments of an operation that uses the root's key and makes a new one: asks for what it needs."""
-    given = read_root_key(root_key, passphrase_file)
-    passphrase = None
-    if given is None:
+    opened, passphrase = None, None
+    if root_key is not None:
+        opened = read_root_key(root_key, passphrase_file)
+    else:
         chains = answer_of(ask(folder, "ca.show")).objects("chains")
         if chains[0].text("root_key") == "here, encrypted":
             passphrase = known_passphrase(passphrase_file, "the root's key")
     # A root's key that is encrypted is followed by one with the same passphrase.
-    chosen = passphrase or new_passphrase(passphrase_file, encrypt_root)
+    same = passphrase if opened is None else opened.passphrase
+    chosen = same or new_passphrase(passphrase_file, encrypt_root)
     return {
-        "root_key": given,
+        "root_key": None if opened is None else opened.pem,
         "passphrase": passphrase,
         "new_passphrase": chosen,
         "key_folder": None if root_key_out is None else os.fspath(root_key_out.absolute()),
@@ -261,7 +257,7 @@ def _import_into_new(folder: DataFolder, arguments: dict[str, object]) -> list[s
     return list(taken.warnings)
 
 
-def _read_import(contents: list[Content]) -> tuple[list[x509.Certificate], PrivateKeyTypes, bool]:
+def _read_import(contents: list[Content]) -> tuple[list[x509.Certificate], PrivateKeyTypes]:
     certificates = [one for content in contents for one in content.certificates]
     keys = [(item, content.path) for content in contents for item in content.keys]
     if len(keys) != 1:
@@ -269,13 +265,7 @@ def _read_import(contents: list[Content]) -> tuple[list[x509.Certificate], Priva
             f"There are {len(keys)} private keys in these files", "Give the CA's certificate and its one key."
         )
     item, path = keys[0]
-    return certificates, private_key_of(item, path), bool(item.encryption)
-
-
-def _plain_pem(key: PrivateKeyTypes) -> str:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode("ascii")
+    return certificates, private_key_of(item, path)
 
 
 def _rsa_kind(text: str) -> KeyKind:
@@ -309,8 +299,8 @@ def _print_authority(answer: Answer) -> None:
     if phase != "none":
         print(f"Rollover: {phase}.")
     print(
-        f"{answer.number('issued')} certificates issued, {answer.number('revoked')} revoked; "
-        f"{answer.number('valid_clients')} clients have a valid one."
+        f"Certificates issued: {answer.number('issued')}, revoked: {answer.number('revoked')}; "
+        f"clients with a valid one: {answer.number('valid_clients')}."
     )
 
 

@@ -51,7 +51,7 @@ def status(as_json: JsonOption = False, data: DataOption = None) -> None:
     phase, left = answer.text("phase"), answer.objects("left")
     print(_PHASES.get(phase, phase))
     if left:
-        print(f"{len(left)} clients have certificates of the old authority:")
+        print(f"Clients with certificates of the old authority: {len(left)}")
         for one in left:
             print(f"  {one.text('name')} (serial {one.text('serial')})")
     elif phase != "none":

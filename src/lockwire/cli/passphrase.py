@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from cryptography.hazmat.primitives import serialization
 
 from lockwire.cli.failures import CommandError
 from lockwire.cli.secret_input import read_secret
-from lockwire.pki.content import AskPassword, private_key_of, read_content
+from lockwire.pki.content import private_key_of, read_content
 from lockwire.pki.errors import MalformedFileError
+from lockwire.pki.keys import key_pem
 
 ENVIRONMENT_VARIABLE: Final = "LOCKWIRE_PASSPHRASE"
 LEAST: Final = 8
@@ -81,29 +82,36 @@ def new_passphrase(file: Path | None, encrypt: bool) -> str | None:
     return chosen
 
 
-def asking(file: Path | None) -> AskPassword:
-    """For readers of files: asks once, whatever is encrypted."""
+class AskedOnce:
+    """For readers of files: gives the passphrase of whatever is encrypted, and keeps it.
 
-    def ask(purpose: str) -> bytes | None:
-        found = known_passphrase(file, purpose)
-        return None if found is None else found.encode()
+    answer: what it gave, None where nothing was encrypted or nobody knows.
+    """
 
-    return ask
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        self.answer: str | None = None
+
+    def __call__(self, purpose: str) -> bytes | None:
+        if self.answer is None:
+            self.answer = known_passphrase(self._file, purpose)
+        return None if self.answer is None else self.answer.encode()
 
 
-def read_root_key(file: Path | None, passphrase_file: Path | None) -> str | None:
-    """The key that `--root-key` names, opened, as PEM; None without that. Raises PkiError, CommandError."""
-    if file is None:
-        return None
-    keys = read_content(file, asking(passphrase_file)).keys
+@dataclass(frozen=True, slots=True)
+class OpenedKey:
+    """A root's key from a file of its own. pem: not encrypted. passphrase: what opened it, None without."""
+
+    pem: str = field(repr=False)
+    passphrase: str | None = field(repr=False)
+
+
+def read_root_key(file: Path, passphrase_file: Path | None) -> OpenedKey:
+    """The key that `--root-key` names. Raises PkiError, CommandError."""
+    asked = AskedOnce(passphrase_file)
+    keys = read_content(file, asked).keys
     if len(keys) != 1:
         raise MalformedFileError(
             f"This file holds {len(keys)} private keys", "Name the file with the root's key alone.", file
         )
-    return (
-        private_key_of(keys[0], file)
-        .private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        .decode("ascii")
-    )
+    return OpenedKey(key_pem(private_key_of(keys[0], file)).decode("ascii"), asked.answer)

@@ -102,7 +102,7 @@ def take_over(household: Household, arguments: Arguments) -> Outcome:
     if lost and not flag(arguments, "force"):
         names = ", ".join(entry.name for entry in lost[:5]) + (" and others" if len(lost) > 5 else "")
         raise RequestError(
-            f"{len(lost)} clients have certificates of the authority that is here: {names}",
+            f"Clients have certificates of the authority that is here ({len(lost)}): {names}",
             "Import into a new data folder, or drop them with --force.",
         )
     importing.replace_with(authority, taken, read_kept(arguments), now, _by(arguments))

@@ -12,6 +12,7 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from lockwire.control import Arguments, ControlError
 from lockwire.household import Household
@@ -23,6 +24,7 @@ from lockwire.pki.authority import Authority, Issued
 from lockwire.pki.bulk import Row
 from lockwire.pki.certificate import common_name_of
 from lockwire.pki.errors import PkiError, RequestError, UnknownCertificateError
+from lockwire.pki.keys import KeyKind, kind_of
 from lockwire.pki.ledger import Entry
 from lockwire.pki.points import RevocationPoints
 from lockwire.pki.profiles import CLIENT, PROFILES, Profile
@@ -71,7 +73,8 @@ def renew(household: Household, arguments: Arguments) -> Outcome:
 def rekey(household: Household, arguments: Arguments) -> Outcome:
     """Issues a certificate anew with another key: reference or certificate; key or csr, days, chain.
 
-    Name and alternative names stay, whatever a signing request says. Gives what `issue` gives.
+    Name and alternative names stay, whatever a signing request says; without key and csr the kind of key
+    does. Gives what `issue` gives.
     """
     authority = household.authority
     certificate, profile = _meant(authority, arguments)
@@ -85,7 +88,7 @@ def rekey(household: Household, arguments: Arguments) -> Outcome:
         common_name_of(certificate.subject) or "",
         profile,
         alternatives_of(certificate),
-        key or (key_kind_named(kind) if kind else None),
+        key or (key_kind_named(kind) if kind else _like(certificate.public_key())),
         _days(arguments),
         certificate.subject,
     )
@@ -252,6 +255,12 @@ def _dropped(arguments: Arguments, request: Request) -> tuple[str, ...]:
         return ()
     asked = read_signing_request(csr.encode("ascii")).alternative
     return tuple(alternative_text(one) for one in asked if one not in request.alternative)
+
+
+def _like(key: object) -> KeyKind | None:
+    if isinstance(key, (ec.EllipticCurvePublicKey, rsa.RSAPublicKey, ed25519.Ed25519PublicKey)):
+        return kind_of(key)
+    return None
 
 
 def _outcome(

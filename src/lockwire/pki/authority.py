@@ -151,9 +151,14 @@ class Authority:
         MissingFileError, MalformedFileError, UnsafeKeyError, MismatchError or ExpiredError, each with the
         file and what to do; OSError.
         """
-        now = now or datetime.datetime.now(datetime.UTC)
         if folder.is_dir():
             complete(folder)
+        return cls.look(folder, now)
+
+    @classmethod
+    def look(cls, folder: Path, now: datetime.datetime | None = None) -> Authority:
+        """As `open`, for who does not hold the data folder's lock: changes nothing, and may not issue."""
+        now = now or datetime.datetime.now(datetime.UTC)
         found_branches = _read_branches(folder, now)
         return cls(folder, found_branches, Ledger(folder / LEDGER), RevocationPoints.read(folder))
 

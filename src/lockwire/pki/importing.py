@@ -34,7 +34,7 @@ from lockwire.pki.founding import (
     write_root_keys,
 )
 from lockwire.pki.issuer import SigningKey, is_issued_by, key_identifier
-from lockwire.pki.keys import KeyKind, check_public_key
+from lockwire.pki.keys import check_public_key, kind_of
 from lockwire.pki.ledger import Ledger, NewEntry
 
 AnyExtension = TypeVar("AnyExtension", bound=x509.ExtensionType)
@@ -127,7 +127,9 @@ def branch_of(taken: Import, now: datetime.datetime) -> Branch:
     if taken.issues_itself:
         return assemble(branches.PRIMARY, taken.root, None, None, taken.key)
     name = authority_name(f"Lockwire intermediate {secrets.token_hex(3).upper()}")
-    return with_intermediate(branches.PRIMARY, taken.root, taken.key, name, _like(taken.key), now)
+    # Of the root's kind: who verifies the one verifies the other.
+    kind = kind_of(taken.key.public_key())
+    return with_intermediate(branches.PRIMARY, taken.root, taken.key, name, kind, now)
 
 
 def found(folder: Path, taken: Import, keys: KeptKey, now: datetime.datetime, by: str) -> None:
@@ -173,16 +175,6 @@ def _entries(taken: Import, branch: Branch) -> list[NewEntry]:
 
 def _root_keys(taken: Import, keys: KeptKey) -> dict[str, SigningKey]:
     return {branches.PRIMARY: taken.key} if keys.kept and taken.intermediate is None else {}
-
-
-def _like(key: SigningKey) -> KeyKind:
-    """The intermediate's key is of the root's kind: who verifies the one verifies the other."""
-    if isinstance(key, rsa.RSAPrivateKey):
-        size = key.key_size
-        return KeyKind.RSA_2048 if size < 3072 else KeyKind.RSA_3072 if size < 4096 else KeyKind.RSA_4096
-    if isinstance(key, ed25519.Ed25519PrivateKey):
-        return KeyKind.ED25519
-    return KeyKind.P256 if key.key_size <= 256 else KeyKind.P384
 
 
 def _check_self_signature(root: x509.Certificate) -> None:

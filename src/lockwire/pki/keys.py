@@ -60,6 +60,16 @@ def leaf_kind(issuer: object) -> KeyKind:
     return KeyKind.P256
 
 
+def kind_of(key: PublicKey) -> KeyKind:
+    """The kind of another key like this one: the same where it is one that is made, else the nearest."""
+    if isinstance(key, rsa.RSAPublicKey):
+        sizes = {2048: KeyKind.RSA_2048, 3072: KeyKind.RSA_3072}
+        return sizes.get(key.key_size, KeyKind.RSA_2048 if key.key_size < 3072 else KeyKind.RSA_4096)
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return KeyKind.ED25519
+    return KeyKind.P256 if key.key_size <= 256 else KeyKind.P384
+
+
 def check_public_key(key: object, whose: str, file: Path | None = None) -> PublicKey:
     """Gives `key` where TLS clients verify it and it is not weak. Raises WeakKeyError with the reason.
 

@@ -152,7 +152,7 @@ def finish(
     if lost and not force:
         names = ", ".join(entry.name for entry in lost[:5]) + (" and others" if len(lost) > 5 else "")
         raise RolloverError(
-            f"{len(lost)} client certificates of the previous authority are still valid: {names}",
+            f"Client certificates of the previous authority are still valid ({len(lost)}): {names}",
             "Renew them first (lockwire cert renew), or drop them with --force.",
         )
     if was_imported(authority.ledger, authority.branches[branches.PREVIOUS].root) and not force:
