@@ -122,7 +122,8 @@ def _user(record: Record) -> User:
     except AccessFileError:
         raise
     except (AccessError, ValueError) as error:
-        raise record.error(str(error), f"name, {_EXPECTED_HASH}, perhaps a SCRAM verifier") from error
+        expected = f"a name, {_EXPECTED_HASH}, perhaps a SCRAM verifier"
+        raise record.error(str(error).rstrip("."), expected) from error
     return User(name, password, (ADMINISTRATOR,) if record.flag("administrator") else (), verifier)
 
 

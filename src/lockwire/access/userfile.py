@@ -49,7 +49,7 @@ def parse_users(path: Path, data: bytes, there: Callable[[str], Membership | Non
         except AccessFileError:
             raise
         except (AccessError, ValueError) as error:
-            raise record.error(str(error), "what lockwire user export --with-hashes writes") from error
+            raise record.error(str(error).rstrip("."), "a user as lockwire user export writes it") from error
     return list(found.values())
 
 
