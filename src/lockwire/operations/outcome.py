@@ -44,7 +44,7 @@ class TrustChanged:
 
 @dataclass(frozen=True, slots=True)
 class LearningChanged:
-    """Learning what clients do has begun or ended: the broker starts or stops telling `household.learning`."""
+    """Learning what clients do has begun or ended: the broker tells `household.learning`, or no longer."""
 
 
 Effect = AccessChanged | UserGone | CertificatesRevoked | TrustChanged | LearningChanged
