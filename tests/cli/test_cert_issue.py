@@ -142,3 +142,33 @@ def test_a_new_key_is_of_the_old_ones_kind(made: Path) -> None:
     assert "RSA-2048" in cert(made, "show", "like")
     old, new = ((made / folder / "like.key").read_bytes() for folder in ("like", "like2"))
     assert old != new
+
+
+def test_a_certificates_name_does_not_choose_the_folder(tmp_path: Path) -> None:
+    """A CA that was taken over may have issued certificates with any name in them."""
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+            "old.key", "-subj", "/CN=Old", "-days", "2000", "-out", "old.pem", cwd=tmp_path)  # fmt: skip
+    openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+            "dev.key", "-subj", "/CN=..\\/..\\/evil", "-out", "dev.csr", cwd=tmp_path)  # fmt: skip
+    openssl("x509", "-req", "-in", "dev.csr", "-CA", "old.pem", "-CAkey", "old.key", "-CAcreateserial",
+            "-days", "900", "-out", "dev.pem", cwd=tmp_path)  # fmt: skip
+    work = tmp_path / "some" / "where"
+    work.mkdir(parents=True)
+    done("ca", "import", "../../old.pem", "../../old.key", "--data", "data", cwd=work)
+    assert "Wrote device-.._.._evil.pem." in cert(work, "renew", "../../dev.pem")
+    cert(work, "rekey", "../../dev.pem", "--out", "new")
+    assert sorted(file.name for file in (work / "new").iterdir()) == [
+        "ca.pem", "device-.._.._evil.key", "device-.._.._evil.pem"
+    ]  # fmt: skip
+    assert not list(tmp_path.glob("**/evil*"))
+
+
+def test_a_key_that_is_there_is_not_replaced(made: Path) -> None:
+    cert(made, "issue", "kept")
+    serial = json.loads(cert(made, "show", "kept", "--json"))["serial"]
+    (made / "kept" / "ca.pem").unlink()
+    key = (made / "kept" / "kept.key").read_bytes()
+    (made / "copy.pem").write_bytes((made / "kept" / "kept.pem").read_bytes())
+    for reference in (serial, "kept", "copy.pem"):
+        assert "kept.pem exists already" in refused(made, "rekey", reference, "--out", "kept")
+    assert (made / "kept" / "kept.key").read_bytes() == key

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from lockwire.cli.answers import Answer, answer_of
 from lockwire.cli.cert import app
 from lockwire.cli.failures import CommandError
 from lockwire.cli.file_options import bad_input, check_free
-from lockwire.cli.kit import Kit, kit_files, write_kit, written
+from lockwire.cli.kit import Kit, file_name, kit_files, write_kit, written
 from lockwire.cli.kit import check_free as check_folder
 from lockwire.cli.options import DataOption, locate
 from lockwire.cli.reach import ask
@@ -206,10 +207,11 @@ def renew(
     if out is not None:
         check_free(out, force)
     answer = answer_of(ask(locate(data), "cert.renew", **meant, days=days, chain=chain))
-    file = Path(f"{answer.text('name')}.pem") if out is None else out
+    name = file_name(answer.text("name"))
+    file = Path(f"{name}.pem") if out is None else out
     if out is None and file.exists() and not force:
         # It is issued, so it must not get lost: beside the one that is there.
-        file = file.with_name(f"{answer.text('name')}-{answer.text('serial')[:8]}.pem")
+        file = file.with_name(f"{name}-{answer.text('serial')[:8]}.pem")
     write_public(file, answer.text("chain").encode("ascii"))
     print(f"Wrote {file}. The certificate is valid until {answer.text('until')}; the key stays the same.")
 
@@ -232,13 +234,17 @@ def rekey(
     """Issue a certificate with the same names and another key. The earlier one stays valid until its date."""
     meant = _meant(reference)
     request = None if csr is None else read_request(csr)[0]
-    name = reference if "certificate" not in meant else Path(reference).stem
-    folder = Path(name) if out is None else out
-    check_folder(folder, kit_files(name, with_key=csr is None))
+    name = file_name(_name_in(meant, data))
+    files = kit_files(name, with_key=csr is None)
+    if out is not None:
+        folder = out
+    else:
+        folder = Path(reference if "certificate" not in meant else Path(reference).stem)
+    check_folder(folder, files)
     answer = answer_of(
         ask(locate(data), "cert.rekey", **meant, key=key_type, csr=request, days=days, chain=chain)
     )
-    _write_kit(folder, answer, kit_files(answer.text("name"), with_key=csr is None))
+    _write_kit(folder, answer, files)
 
 
 def read_request(file: Path) -> tuple[str, str | None]:
@@ -263,8 +269,16 @@ def _meant(reference: str) -> dict[str, object]:
     return {"certificate": pem(certificates[0]).decode("ascii")}
 
 
+def _name_in(meant: dict[str, object], data: Path | None) -> str:
+    """The common name of a certificate that `_meant` found, "" without one."""
+    if "certificate" not in meant:
+        return answer_of(ask(locate(data), "cert.show", **meant)).text("name")
+    certificate = x509.load_pem_x509_certificate(str(meant["certificate"]).encode("ascii"))
+    return common_name_of(certificate.subject) or ""
+
+
 def _write_kit(folder: Path, answer: Answer, files: list[str]) -> None:
-    kit = Kit(answer.text("name"), answer.text("chain"), answer.text("key"), answer.text("ca"))
+    kit = Kit(file_name(answer.text("name")), answer.text("chain"), answer.text("key"), answer.text("ca"))
     write_kit(folder, kit)
     print(f"{written(folder, files)} The certificate is valid until {answer.text('until')}.")
     if answer.texts("dropped"):

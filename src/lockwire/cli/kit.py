@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shlex
 import shutil
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from lockwire.cli.failures import CommandError
+from lockwire.pki.errors import InvalidNameError
 from lockwire.pki.files import make_private_folder, sync_folder, write_private, write_public
+from lockwire.pki.names import check_name
 
 _MANY: Final = 20
 
@@ -40,6 +43,15 @@ class Kit:
 def kit_files(name: str, with_key: bool = True) -> list[str]:
     """The names of a kit's files, as they are printed."""
     return ["ca.pem", f"{name}.pem", *([f"{name}.key"] if with_key else [])]
+
+
+def file_name(common_name: str) -> str:
+    """What files of a certificate are called: as it, unless another CA gave it a name that no file has."""
+    try:
+        check_name(common_name)
+    except InvalidNameError:
+        return f"device-{re.sub(r'[^A-Za-z0-9._-]', '_', common_name)[:64]}"
+    return common_name
 
 
 def check_free(folder: Path, files: list[str]) -> None:
