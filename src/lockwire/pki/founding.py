@@ -148,7 +148,8 @@ def keep_root_keys(
 
 def write_root_keys(folder: Path, root_keys: Mapping[str, SigningKey], passphrase: bytes | None) -> None:
     """Writes the roots' keys into a folder elsewhere. Raises AuthorityExistsError where there is one."""
-    files = {folder / f"{prefix}root.key": key for prefix, key in root_keys.items()}
+    names = {prefix: f"{prefix.removeprefix(branches.NEXT)}root.key" for prefix in root_keys}
+    files = {folder / names[prefix]: key for prefix, key in root_keys.items()}
     for file in files:
         if file.exists():
             raise AuthorityExistsError("There is a key here already", "Give another folder.", file)
