@@ -83,6 +83,8 @@ def many(bad: str) -> str:
         ("pump 700,server,,,", "column san: 'pump 700' is no host name"),
         ("pump-700,,,soon,", "column days: 'soon' is no whole number"),
         ("pump-700,,,99999,", "column days: A certificate cannot be valid for 99999 days"),
+        (f"pump-700,,,{'9' * 5000},", "column days: '9{5000}' is no whole number"),
+        ("pump\u2028700,,,,", "column name: The name .* contains the invisible character U\\+2028"),
         ("pump-700,,,,nowhere.csr", "column csr: .*nowhere.csr: This file cannot be read"),
         ("pump-700,,,,devices.csv", "column csr: "),
         ("pump-700,,,,,more", "column csr: there are 6 values for 5 columns"),

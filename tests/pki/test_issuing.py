@@ -181,6 +181,18 @@ def test_a_client_cannot_have_a_servers_name(authority: Authority) -> None:
     authority.issue([make_request("bridge", BRIDGE, ["plant.local"])])
 
 
+def test_names_are_compared_as_clients_do_without_regard_to_case(authority: Authority) -> None:
+    """BearSSL looks at a server's name only, not at what its certificate is for."""
+    authority.issue_server(["Gate.local"], [])
+    for request in (make_request("GATE.local", CLIENT), make_request("pump-8", CLIENT, ["gate.LOCAL"])):
+        with pytest.raises(InvalidNameError, match="is a name of a server"):
+            authority.issue([request])
+    authority.issue_client("valve")
+    authority.issue_client("Valve")  # another MQTT user
+    with pytest.raises(InvalidNameError, match=r"is a name of '[Vv]alve'"):
+        authority.issue([make_request("pump-9", CLIENT, ["VALVE"])])
+
+
 def test_a_client_cannot_have_another_clients_name_among_its_alternatives(authority: Authority) -> None:
     authority.issue([make_request("pump", CLIENT, ["urn:pump"])])
     for name in ("DNS:pump", "urn:pump"):

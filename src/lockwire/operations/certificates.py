@@ -104,7 +104,7 @@ def check_rows(household: Household, arguments: Arguments) -> Outcome:
     requests = []
     for place, row in enumerate(_rows(arguments)):
         try:
-            requests.append(bulk.request_of(row, _others(owners, row.name)))
+            requests.append(_row_request(row, owners))
         except PkiError as error:
             return _refusal(place, "csr" if row.csr else "name", error)
     found = authority.first_problem(requests, flag(arguments, "replace"))
@@ -117,7 +117,7 @@ def issue_rows(household: Household, arguments: Arguments) -> Outcome:
     """Issues many certificates, all or none: rows, replace, chain. Gives chain, key and ca of each."""
     authority = household.authority
     owners = authority.owners(datetime.datetime.now(datetime.UTC))
-    requests = [bulk.request_of(row, _others(owners, row.name)) for row in _rows(arguments)]
+    requests = [_row_request(row, owners) for row in _rows(arguments)]
     issued = authority.issue(
         requests, replace=flag(arguments, "replace"), branch=_branch(arguments), by=_by(arguments)
     )
@@ -205,9 +205,14 @@ def _request(authority: Authority, arguments: Arguments) -> Request:
     )
 
 
+def _row_request(row: Row, owners: Mapping[str, set[str]]) -> Request:
+    return bulk.request_of(row, _others(owners, row.name) if row.csr else ())
+
+
 def _others(owners: Mapping[str, set[str]], name: str) -> frozenset[str]:
-    """The names that belong to others than `name`."""
-    return frozenset(value for value, who in owners.items() if who - {name})
+    """The names, in lower case, that belong to others than `name`."""
+    own = name.lower()
+    return frozenset(value for value, who in owners.items() if any(one.lower() != own for one in who))
 
 
 def _rows(arguments: Arguments) -> list[Row]:

@@ -316,7 +316,7 @@ class Authority:
         return None
 
     def owners(self, now: datetime.datetime) -> dict[str, set[str]]:
-        """Who has which names in certificates that are valid: "server", or a client's common name."""
+        """Whose names (in lower case) are in valid certificates: `THE_SERVER`, or a client's common name."""
         owners: dict[str, set[str]] = {}
         for entry in self.ledger.entries():
             profile = profiles.PROFILES.get(entry.profile)
@@ -324,7 +324,7 @@ class Authority:
                 continue
             owner = THE_SERVER if profile is profiles.SERVER else entry.name
             for name in (entry.name, *entry.alternative_names):
-                owners.setdefault(name, set()).add(owner)
+                owners.setdefault(name.lower(), set()).add(owner)
         return owners
 
     def _check_free(self, request: Request, replace: bool) -> None:
@@ -415,7 +415,9 @@ def _check_not_anothers(request: Request, owners: Mapping[str, set[str]]) -> Non
     if request.profile.is_server:
         return
     for value in (request.name, *alternative_values(request.alternative)):
-        others = owners.get(value, set()) - {request.name}
+        # Host names are compared without regard to case (RFC 4343).
+        found = owners.get(value.lower(), set())
+        others = {owner for owner in found if owner.lower() != request.name.lower()}
         if others:
             owner = min(others)
             whose = "a server" if owner == THE_SERVER else repr(owner)

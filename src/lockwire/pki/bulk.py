@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from lockwire.pki.requests import (
 
 COLUMNS: Final = ("name", "profile", "san", "days", "csr")
 MAXIMUM_ROWS: Final = 100_000
+_LONGEST_DAYS: Final = 9
 _BETWEEN: Final = re.compile(r"[\s|;]+")
 
 
@@ -87,7 +89,7 @@ def read_table(file: Path) -> list[Row]:
 def request_of(row: Row, taken: Iterable[str] = ()) -> Request:
     """What a row asks for. Raises InvalidNameError, RequestError, WeakKeyError, MalformedFileError.
 
-    taken: names of others, which a signing request may not ask for.
+    taken: names of others, in lower case, which a signing request may not ask for.
     """
     profile = profile_named(row.profile)
     if not row.csr:
@@ -105,7 +107,8 @@ def _lines(text: str, file: Path) -> Iterator[tuple[int, list[str]]]:
     """Each line that is not empty, with its number, which for quoted line ends is the last one."""
     first = text.partition("\n")[0]
     delimiter = ";" if ";" in first and "," not in first else ","
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
+    # Not splitlines: it would end a row at characters that end none in CSV.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     while True:
         try:
             cells = next(reader)
@@ -145,7 +148,7 @@ def _row(cells: list[str], columns: list[str], file: Path, line: int) -> Row:
         )
     values = dict.fromkeys(COLUMNS, "") | dict(zip(columns, map(str.strip, cells), strict=False))
     with _at(file, line, "days"):
-        if values["days"] and not values["days"].isdecimal():
+        if values["days"] and not (values["days"].isdecimal() and len(values["days"]) <= _LONGEST_DAYS):
             raise RequestError(f"{values['days']!r} is no whole number", "Write it as 397.")
     with _at(file, line, "csr"):
         request = _signing_request(file.parent / values["csr"]) if values["csr"] else ""

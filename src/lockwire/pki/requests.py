@@ -136,7 +136,7 @@ def request_for(
 
     name: instead of the one asked for. alternative: further ones, as the operator gives them.
     drop: leaves out alternative names that are not allowed instead of refusing the whole.
-    taken: names that belong to others. Raises InvalidNameError, RequestError.
+    taken: names that belong to others, in lower case. Raises InvalidNameError, RequestError.
     """
     subject = name or asked.name
     if subject is None:
@@ -201,7 +201,7 @@ def _not_allowed(name: x509.GeneralName, profile: Profile, taken: Collection[str
         return problem
     if isinstance(name, x509.DNSName) and name.value.startswith("*"):
         return "a wildcard is given with --san only"
-    return "" if profile.is_server or str(name.value) not in taken else "it is the name of another"
+    return "" if profile.is_server or str(name.value).lower() not in taken else "it is the name of another"
 
 
 def _asked_names(request: x509.CertificateSigningRequest) -> tuple[x509.GeneralName, ...]:
