@@ -440,6 +440,33 @@ class TestPsk:
                 client.kill()
             assert subprocess.run(publish, capture_output=True, timeout=10).returncode != 0
 
+    @pytest.mark.peer("openssl")
+    def test_deleted_it_is_nothing_to_who_has_shown_it_and_not_yet_said_connect(self, tmp_path: Path) -> None:
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / "lockwire.toml").write_text(
+            '[[listener]]\nname = "psk"\nport = 0\nauthentication = ["psk"]\n'
+        )
+        with Running("up", *DATA, cwd=tmp_path, last="Ctrl-C stops") as broker:
+            for deleted in (False, True):
+                key = re.search("key ([0-9a-f]{64})", done("psk", "add", "meter", *DATA, cwd=tmp_path))
+                assert key
+                command = ["openssl", "s_client", "-connect", f"localhost:{broker.port('tls')}", "-tls1_2"]
+                command += ["-psk_identity", "meter", "-psk", key[1]]
+                with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
+                    assert client.stdin is not None
+                    assert client.stdout is not None
+                    assert any(b"Verify return code" in line for line in client.stdout)
+                    assert any(line == b"---\n" for line in client.stdout)
+                    if deleted:
+                        done("psk", "delete", "meter", *DATA, cwd=tmp_path)
+                    client.stdin.write(packets.connect("late", 4))
+                    client.stdin.flush()
+                    said = client.stdout.read(4)
+                    client.kill()
+                assert said == (b"\x20\x02\x00\x05" if deleted else b"\x20\x02\x00\x00")
+                if not deleted:
+                    done("psk", "delete", "meter", *DATA, cwd=tmp_path)
+
     def test_what_cannot_be(self, stopped: Path) -> None:
         for key, message in (
             (b"abc\n", "not hexadecimal"),

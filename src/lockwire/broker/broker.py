@@ -11,6 +11,7 @@ from structlog.typing import FilteringBoundLogger
 
 from lockwire.access.authenticator import Authenticator
 from lockwire.access.authorizer import Authorizer
+from lockwire.access.identity import PSK
 from lockwire.access.observer import Observer
 from lockwire.broker.connecting import REVOKED
 from lockwire.broker.connection import Connection
@@ -299,6 +300,8 @@ class Broker:
         MQTT 5 clients get DISCONNECT 0x87.
         """
         ended = 0
+        if realm == PSK:
+            self._forget_psk(name)
         for connection in self._connections():
             identity = connection.identity
             if identity.rests_on(name, realm):
@@ -318,6 +321,13 @@ class Broker:
                 connection.evict(reasons.NOT_AUTHORIZED, REVOKED)
                 ended += 1
         return ended
+
+    def _forget_psk(self, identity: str) -> None:
+        """Clients that have shown the key and not sent CONNECT yet get nothing for it."""
+        for door in (*self._doors.values(), *self._closing_doors):
+            for link in door.listener.links:
+                if link.tls is not None:
+                    link.tls.forget_psk(identity)
 
     def _connections(self) -> list[Connection]:
         doors = [*self._doors.values(), *self._closing_doors]

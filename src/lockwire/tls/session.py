@@ -220,6 +220,13 @@ class Session:
         self.psk_identity = asked.identity
         return True
 
+    def forget_psk(self, identity: str) -> None:
+        """The key of an identity is no more: who has shown it, or is about to, has shown nothing."""
+        if self._asked is not None and self._asked.identity == identity:
+            self._asked = None
+        if self.psk_identity == identity:
+            self.psk_identity = None
+
     def _client_hello(self) -> ClientHello | None:
         if self._hello is None:
             return None
