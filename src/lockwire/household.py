@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives import hashes
 
 from lockwire.access.database import AccessDatabase, create_database
 from lockwire.access.errors import AccessFileError
+from lockwire.access.learning.memory import Learning
 from lockwire.access.passwords import generate_password
 from lockwire.access.policy import Policy
 from lockwire.access.rules import DEFAULT_RULES, Rule
@@ -80,6 +82,11 @@ class Household:
         self.taken_over: Final = taken_over
         self.configured_rules: tuple[Rule, ...] = ()
 
+    @cached_property
+    def learning(self) -> Learning:
+        """What clients do, as far as it is recorded. Raises AccessFileError for a damaged file, OSError."""
+        return Learning(self.data.learning)
+
     @classmethod
     def open(cls, data: DataFolder) -> Household:
         """Opens a folder that `lockwire up` filled.
@@ -102,10 +109,10 @@ class Household:
 
         Administrator and server certificate come with `prepare`. Raises PkiError, AccessError, OSError.
         """
-        make_authority(data.ca)
         taken_over = take_over(data.access_database, data.old_users, data.old_rules)
         if not data.access_database.exists():
             create_database(data.access_database, DEFAULT_RULES)
+        make_authority(data.ca)  # last: it marks the folder as filled
         return cls(data, Authority.open(data.ca), AccessDatabase(data.access_database), taken_over)
 
     @classmethod

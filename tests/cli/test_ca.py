@@ -126,6 +126,7 @@ class TestImport:
             assert refused.returncode == 2
             assert "that is here (1): first" in refused.stderr
             done(*words, "--replace", "--force", cwd=classroom)
+            assert "revoked (cessationOfOperation)" in done("cert", "list", "--data", "data", cwd=classroom)
             assert "Verify return code: 0 (ok)" in presented(broker, classroom / "myCA.pem")
             assert "secret" not in broker.log
 

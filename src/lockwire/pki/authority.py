@@ -124,6 +124,24 @@ class Authority:
         name = entry.issuer if entry is not None else ""
         return next((one for one in self.issuers if one.common_name == name), None)
 
+    def endings(self, issuers: Sequence[Issuer], now: datetime.datetime, by: str) -> list[Revocation]:
+        """The revocations of everything valid that these issuers issued, for when they go.
+
+        They are not written here: `ledger.revoke` does that, once the issuers are gone.
+        """
+        gone = {issuer.identifier for issuer in issuers}
+        found = []
+        for entry in self.ledger.entries():
+            issuer = self.issuer_of(entry)
+            if entry.profile not in profiles.PROFILES or issuer is None or issuer.identifier not in gone:
+                continue
+            if entry.not_after >= now and not self.ledger.is_revoked(entry.serial):
+                reason, identifier = x509.ReasonFlags.cessation_of_operation, issuer.identifier
+                found.append(
+                    Revocation(now, entry.serial, reason, by, identifier, entry.name, entry.not_after)
+                )
+        return found
+
     # -- making and opening
 
     @classmethod

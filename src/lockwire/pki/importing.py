@@ -140,7 +140,11 @@ def found(folder: Path, taken: Import, keys: KeptKey, now: datetime.datetime, by
 
 
 def replace_with(authority: Authority, taken: Import, keys: KeptKey, now: datetime.datetime, by: str) -> None:
-    """Makes an import the authority in the place of another, which counts no more. Raises OSError."""
+    """Makes an import the authority in the place of another.
+
+    What that one issued and is still valid stands in the ledger as revoked from then on. Raises OSError.
+    """
+    ended = authority.endings(authority.issuers, now, by)
     made = {branches.PRIMARY: branch_of(taken, now)}
     root_keys = _root_keys(taken, keys)
     changes = Changes(authority.folder)
@@ -156,6 +160,7 @@ def replace_with(authority: Authority, taken: Import, keys: KeptKey, now: dateti
         write_root_keys(keys.folder, root_keys, keys.passphrase)
     authority.ledger.record_all(_entries(taken, made[branches.PRIMARY]), now, by)
     authority.adopt(changes, now)
+    authority.ledger.revoke(ended)
 
 
 def was_imported(ledger: Ledger, root: x509.Certificate) -> bool:

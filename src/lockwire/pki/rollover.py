@@ -17,8 +17,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from cryptography import x509
-
 from lockwire.pki import branches
 from lockwire.pki.authority import Authority
 from lockwire.pki.branches import (
@@ -42,8 +40,7 @@ from lockwire.pki.founding import (
 )
 from lockwire.pki.importing import was_imported
 from lockwire.pki.keys import KeyKind
-from lockwire.pki.ledger import Entry, Revocation
-from lockwire.pki.profiles import PROFILES
+from lockwire.pki.ledger import Entry
 
 _FILES: Final = ("root.pem", "root.key", "intermediate.pem", "intermediate.key", "cross.pem")
 _RSA_CROSS: Final = "rsa-next-cross.pem"
@@ -160,7 +157,7 @@ def finish(
             "The previous authority was imported, and what it issued before that is not in the ledger",
             "Once those devices have new certificates too, finish with --force.",
         )
-    authority.ledger.revoke(_ended(authority, now, by))
+    ended = authority.endings([authority.branches[branches.PREVIOUS].issuer], now, by)
     changes = Changes(authority.folder)
     for name in _FILES:
         changes.remove(f"{branches.PREVIOUS}{name}")
@@ -170,6 +167,7 @@ def finish(
         changes.rename(_RSA_CROSS, f"{branches.RSA}cross.pem")
     write_bundles(changes, made)
     authority.adopt(changes, now)
+    authority.ledger.revoke(ended)
     return lost
 
 
@@ -185,20 +183,6 @@ def left_behind(authority: Authority, now: datetime.datetime) -> Iterator[Entry]
             continue
         if issuer.identifier == other.issuer.identifier:
             yield entry
-
-
-def _ended(authority: Authority, now: datetime.datetime, by: str) -> list[Revocation]:
-    """The revocations of everything valid that the previous authority issued."""
-    previous = authority.branches[branches.PREVIOUS].issuer
-    reason = x509.ReasonFlags.cessation_of_operation
-    return [
-        Revocation(now, one.serial, reason, by, previous.identifier, one.name, one.not_after)
-        for one in authority.ledger.entries()
-        if one.profile in PROFILES
-        and one.not_after >= now
-        and not authority.ledger.is_revoked(one.serial)
-        and authority.issuer_of(one) == previous
-    ]
 
 
 def _move(changes: Changes, folder: Path, old: str, new: str) -> None:
