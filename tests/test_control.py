@@ -102,9 +102,33 @@ class TestCommands:
         self, data: DataFolder, reports: list[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(control, "HANDLER_TIMEOUT", 0.05)
-        with pytest.raises(ControlError, match="took longer"):
+        with pytest.raises(ControlError, match="takes longer"):
             await call(data, "hang")
         assert reports == ["control command took too long"]
+
+    async def test_a_command_that_takes_long_comes_to_its_end_all_the_same(
+        self,
+        data: DataFolder,
+        server: ControlServer,
+        reports: list[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        go_on, in_force = asyncio.Event(), asyncio.Event()
+
+        async def slow(arguments: Arguments) -> object:
+            await go_on.wait()
+            in_force.set()
+            return None
+
+        server.register("slow", slow)
+        monkeypatch.setattr(control, "HANDLER_TIMEOUT", 0.05)
+        with pytest.raises(ControlError, match=r"slow takes longer .* and goes on"):
+            await call(data, "slow")
+        go_on.set()
+        async with asyncio.timeout(5):
+            await in_force.wait()
+        await call(data, "echo")
+        assert reports == ["control command took too long", "control command ended late"]
 
     async def test_one_connection_carries_many_requests(self, data: DataFolder) -> None:
         reader, writer = await asyncio.open_unix_connection(str(socket_path(data)))

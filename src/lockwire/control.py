@@ -36,7 +36,7 @@ MAXIMUM_CONNECTIONS: Final = 32
 IDLE_TIMEOUT: Final = 30.0
 """Seconds that a connection may wait with its next request."""
 HANDLER_TIMEOUT: Final = 60.0
-"""Seconds that a command may take."""
+"""Seconds that a command's answer is waited for. What takes longer is done all the same."""
 _SUN_PATH: Final = 107
 """Bytes of a socket's path on Linux (unix(7): 108 with its end mark; other systems have 104)."""
 
@@ -118,6 +118,7 @@ class ControlServer:
         self._server: asyncio.Server | None = None
         self._path: Path | None = None
         self._connections: set[asyncio.Task[None]] = set()
+        self._working: set[asyncio.Task[object]] = set()
 
     def register(self, command: str, handler: Handler) -> None:
         """Makes `handler` answer `command`; the last one registered counts."""
@@ -145,14 +146,16 @@ class ControlServer:
         self._path = path
 
     async def stop(self) -> None:
-        """Closes the socket and its connections, and removes it."""
+        """Closes the socket and its connections, and removes it; commands have a second to come to an end."""
         if self._server is not None:
             self._server.close()
             self._server = None
         for task in list(self._connections):
             task.cancel()
-        if self._connections:
-            await asyncio.wait(self._connections, timeout=1.0)
+        if self._connections or self._working:
+            await asyncio.wait([*self._connections, *self._working], timeout=1.0)
+        for working in list(self._working):
+            working.cancel()
         if self._path is not None:
             with contextlib.suppress(OSError):
                 self._path.unlink()
@@ -207,18 +210,31 @@ class ControlServer:
             if handler is None:
                 known = ", ".join(sorted(self._handlers))
                 raise ControlError(f"the running broker knows no command {command!r}", f"It knows: {known}")
-            async with asyncio.timeout(HANDLER_TIMEOUT):
-                result = await handler(arguments)
-            return json.dumps({"result": result}, separators=(",", ":")).encode() + b"\n"
+            # Not to be cancelled: a command cut short would leave its change made and not in force.
+            working = asyncio.get_running_loop().create_task(_handle(handler, arguments))
+            self._working.add(working)
+            working.add_done_callback(self._working.discard)
+            done, _ = await asyncio.wait({working}, timeout=HANDLER_TIMEOUT)
+            if not done:
+                working.add_done_callback(lambda ended: self._ended_late(command, ended))
+                self._report("control command took too long", command=command, seconds=HANDLER_TIMEOUT)
+                return _error_line(
+                    f"{command} takes longer than {HANDLER_TIMEOUT:.0f} s, and goes on",
+                    "See the broker's log for its end",
+                )
+            return json.dumps({"result": working.result()}, separators=(",", ":")).encode() + b"\n"
         except ControlError as error:
             return _error_line(error.message, error.remedy, error.bad_input)
-        except TimeoutError:
-            self._report("control command took too long", command=command, seconds=HANDLER_TIMEOUT)
-            return _error_line(f"{command} took longer than {HANDLER_TIMEOUT:.0f} s", "See the broker's log")
         except Exception as error:
             # The outermost edge of a command: the broker goes on, the caller and the log learn of it.
             self._report("control command failed", command=command, error=f"{type(error).__name__}: {error}")
             return _error_line(f"{command} failed inside the broker: {error}", "See the broker's log")
+
+    def _ended_late(self, command: str, ended: asyncio.Task[object]) -> None:
+        """Tells how a command ended whose caller has been answered already."""
+        error = None if ended.cancelled() else ended.exception()
+        outcome = "cut short" if ended.cancelled() else "done" if error is None else str(error)
+        self._report("control command ended late", command=command, outcome=outcome)
 
 
 class ControlClient:
@@ -278,6 +294,10 @@ class ControlClient:
                 "Start it with lockwire up, or name its folder with --data",
             ) from error
         return connection
+
+
+async def _handle(handler: Handler, arguments: Arguments) -> object:
+    return await handler(arguments)
 
 
 def _peer_uid(writer: asyncio.StreamWriter) -> int | None:
