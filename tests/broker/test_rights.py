@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import cast
@@ -59,6 +60,49 @@ async def test_a_user_that_is_deleted_loses_connection_and_session_and_nobody_el
         assert (await gone.expect(DISCONNECT)).reason == reasons.NOT_AUTHORIZED
         await stays.ping()
         assert list(served.broker.registry.sessions) == ["stays"]
+
+
+class Slow(Authenticator):
+    """Says yes when it is told to."""
+
+    def __init__(self, identity: Identity) -> None:
+        self.identity = identity
+        self.asked = asyncio.Event()
+        self._done: Callable[[Decision], None] | None = None
+
+    def authenticate(self, credentials: Credentials, done: Callable[[Decision], None]) -> None:
+        self._done = done
+        self.asked.set()
+
+    def decide(self) -> None:
+        assert self._done is not None
+        self._done(accepted(self.identity, "as it was when it was asked"))
+
+
+@pytest.mark.parametrize("sessions", [True, False], ids=["gone", "to be proved anew"])
+async def test_who_is_deleted_while_coming_in_stays_out(sessions: bool) -> None:
+    slow = Slow(Identity("jo", "plugin", also=("password",)))
+    async with serving(authenticator=slow) as served:
+        client = await served.open()
+        await client.send(packets.connect("c", username="jo"))
+        await slow.asked.wait()
+        served.broker.end_identity("jan", "password", "another one")
+        assert served.broker.end_identity("jo", "password", "jo was deleted", sessions=sessions) == 0
+        slow.decide()
+        assert (await client.expect(CONNACK)).reason == reasons.NOT_AUTHORIZED
+        assert not served.broker.registry.sessions
+
+
+async def test_who_comes_in_while_another_one_is_deleted_is_let_in() -> None:
+    slow = Slow(Identity("jo", "password"))
+    async with serving(authenticator=slow) as served:
+        client = await served.open()
+        await client.send(packets.connect("c", username="jo"))
+        await slow.asked.wait()
+        served.broker.end_identity("jan", "password", "another one")
+        served.broker.end_identity("jo", "certificate", "a device of the name")
+        slow.decide()
+        assert (await client.expect(CONNACK)).reason == reasons.SUCCESS
 
 
 async def test_a_revoked_certificate_ends_its_connection_and_leaves_the_session() -> None:

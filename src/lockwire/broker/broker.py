@@ -307,6 +307,8 @@ class Broker:
             if identity.rests_on(name, realm):
                 connection.evict(reasons.NOT_AUTHORIZED, detail)
                 ended += 1
+            elif connection.connecting is not None:
+                connection.connecting.identity_ended(name, realm)
         for session in list(self.registry.sessions.values()) if sessions else ():
             if session.identity.rests_on(name, realm):
                 self.registry.end(session)

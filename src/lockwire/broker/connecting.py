@@ -65,6 +65,7 @@ class Connecting:
         self._assigned: bool = False
         self._again: bool = False
         self._keep_alive: int = 0
+        self._ended: list[tuple[str, str]] = []
 
     @staticmethod
     def again(connection: Connection) -> Connecting:
@@ -77,6 +78,10 @@ class Connecting:
     def abandoned(self) -> None:
         """The connection is gone; answers that are still to come find nobody."""
         self.connection = None
+
+    def identity_ended(self, name: str, realm: str) -> None:
+        """An identity is no more: should this client turn out to be it, it stays out."""
+        self._ended.append((name, realm))
 
     # -- CONNECT -----------------------------------------------------------------------------------
 
@@ -255,6 +260,10 @@ class Connecting:
             connection.core.counters.logins_refused += 1
             self.refuse(decision.reason, decision.detail)
             return
+        for name, realm in self._ended:
+            if identity.rests_on(name, realm):
+                self.refuse(reasons.NOT_AUTHORIZED, "the identity ended while it was being checked")
+                return
         if identity.certificate in connection.hub.deny_list:
             self.refuse(reasons.NOT_AUTHORIZED, REVOKED)  # while the decision was under way
             return
