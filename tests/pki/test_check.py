@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import dsa, ec
+from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -124,6 +126,55 @@ class TestPath:
 
     def test_the_whole_chain(self, tmp_path: Path, root: Signed, middle: Signed, server: Signed) -> None:
         self.agree(tmp_path, [server, middle], [root], "")
+
+    def test_a_ca_renewed_with_its_key_beside_its_earlier_certificate(self, tmp_path: Path) -> None:
+        old = issue("Plant root", ca=True, begin=-400, days=390)
+        new = issue("Plant root", key=old.key, ca=True)
+        self.agree(tmp_path, [issue("plant.local", new, names=["plant.local"])], [old, new], "")
+        ended = issue("Issuer", new, ca=True, begin=-40, days=20)
+        renewed = issue("Issuer", new, key=ended.key, ca=True)
+        self.agree(tmp_path, [issue("plant.local", renewed, names=["a"]), ended, renewed], [new], "")
+
+    def test_an_issuer_that_is_identified_by_its_serial_number(self, tmp_path: Path) -> None:
+        """As openssl's authorityKeyIdentifier=issuer:always has it: a renewed CA is not found any more."""
+        (tmp_path / "x.cnf").write_text("[x]\nauthorityKeyIdentifier=issuer:always\n")
+        old = issue("Plant root", ca=True)
+        new = issue("Plant root", key=old.key, ca=True)
+        leaf = issue("plant.local", old, names=["plant.local"])
+        (tmp_path / "old.pem").write_bytes(old.pem)
+        (tmp_path / "old.key").write_bytes(old.key_pem)
+        (tmp_path / "server.key").write_bytes(leaf.key_pem)
+        openssl(tmp_path, "req -new -key server.key -subj /CN=plant.local -out server.csr")
+        openssl(tmp_path, "x509 -req -in server.csr -CA old.pem -CAkey old.key -CAcreateserial -days 3000 "
+                          "-extfile x.cnf -extensions x -out server.pem")  # fmt: skip
+        certificate = x509.load_pem_x509_certificate((tmp_path / "server.pem").read_bytes())
+        at = certificate.not_valid_before_utc + datetime.timedelta(seconds=1)
+        for anchor, expected in ((old, set()), (new, {"key-identifier"})):
+            (tmp_path / "ca.pem").write_bytes(anchor.pem)
+            done = subprocess.run(
+                ["openssl", "verify", "-attime", str(int(at.timestamp())), "-CAfile", "ca.pem", "server.pem"],
+                cwd=tmp_path, capture_output=True, timeout=30,
+            )  # fmt: skip
+            assert (done.returncode == 0) == (not expected)
+            held = content((tmp_path / "server.pem").read_bytes())
+            assert wrong(held, anchors=content(anchor), at=at) == expected
+
+    def test_an_issuer_with_a_dsa_key_did_sign(self, tmp_path: Path) -> None:
+        key = dsa.generate_private_key(2048)
+        root = issue("Old CA", key=key, ca=True)
+        (found,) = [
+            one
+            for one in findings(content(issue("plant.local", root, names=["a"])), anchors=content(root))
+            if one.weight is Weight.WRONG
+        ]
+        assert (found.code, found.text) == ("weak-key", "has a DSA key")
+
+    def test_a_curve_that_is_described_instead_of_named(self, tmp_path: Path) -> None:
+        openssl(tmp_path, "ecparam -name prime256v1 -genkey -noout -param_enc explicit -out ca.key")
+        openssl(tmp_path, "req -x509 -new -key ca.key -subj /CN=CA -days 9 -out ca.pem")
+        held = read_content(tmp_path / "ca.pem")
+        at = held.certificates[0].not_valid_before_utc
+        assert wrong(held, use="authority", at=at) == {"explicit-curve"}
 
     def test_an_intermediate_that_is_not_sent(
         self, tmp_path: Path, root: Signed, middle: Signed, server: Signed
@@ -245,7 +296,9 @@ class TestNames:
         ("names", "common_name", "host", "expected"),
         [
             (["plant.local"], "x", "plant.local", set()),
-            (["plant.local"], "x", "PLANT.local.", set()),
+            (["plant.local"], "x", "PLANT.local", set()),
+            (["plant.local"], "x", "plant.local.", {"host-dot"}),
+            (["plant.local."], "x", "plant.local", {"name", "name-form"}),
             (["*.plant.local"], "x", "a.plant.local", set()),
             (["*.plant.local"], "x", "a.b.plant.local", {"name"}),
             (["*.plant.local"], "x", "plant.local", {"name"}),
@@ -270,6 +323,21 @@ class TestNames:
     ) -> None:
         leaf = issue(common_name, root, names=names)
         assert codes(content(leaf), anchors=content(root), host=host, use="server") == expected
+
+    @pytest.mark.parametrize("names", [("plant.local", "plant"), ("plant", "plant.local")])
+    def test_each_of_several_common_names_counts(self, names: tuple[str, str]) -> None:
+        """As for OpenSSL and mbed TLS."""
+        own = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, one) for one in names])
+        certificate = (
+            x509.CertificateBuilder().subject_name(subject).issuer_name(subject).serial_number(7)
+            .public_key(own.public_key()).not_valid_before(NOW).not_valid_after(NOW.replace(year=2027))
+            .sign(own, hashes.SHA256())
+        )  # fmt: skip
+        held = content(Signed(certificate, own))
+        assert codes(held, host="plant.local") == {"common-name-only", "not-compared"}
+        (found,) = [one for one in findings(held, host="gate.local") if one.code == "name"]
+        assert "it is for plant" in found.text
 
     @pytest.mark.parametrize(
         ("names", "common_name", "family", "fine"),

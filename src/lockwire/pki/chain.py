@@ -139,12 +139,14 @@ class _Search:
             path for path in paths(self.leaf, pool, self.anchors) if path.end in ("anchor", "self-signed")
         ]
         if not whole:
-            return find_path(self.leaf, pool, self.anchors)
+            return find_path(self.leaf, pool, self.anchors, now)
         return min(
             whole,
             key=lambda path: (
                 not is_self_signed(path.top),
                 path.top.not_valid_after_utc < now,
+                path.misfits(),
+                len(path.outside(now)),
                 path.end != "anchor",
                 len(path.certificates),
             ),

@@ -70,7 +70,7 @@ def ask(
         content,
         use or use_of(content.certificates, host),
         at,
-        find_path(leaf, content.certificates, trusted or ()),
+        find_path(leaf, content.certificates, trusted or (), at),
         *_key_of(content, key, leaf),
         anchors=trusted,
         anchor_file=None if anchors is None else anchors.path,

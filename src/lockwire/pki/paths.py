@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,9 @@ from typing import Final, Literal
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
+
+from lockwire.pki.reading import extension_of, serial_of
 
 MAXIMUM_PATH: Final = 10
 _MAXIMUM_PATHS: Final = 64
@@ -37,6 +40,15 @@ class Path:
         """The last one."""
         return self.certificates[-1]
 
+    def outside(self, at: datetime.datetime) -> list[x509.Certificate]:
+        """The issuers on it that are not valid at a time."""
+        issuers = self.certificates[1:]
+        return [one for one in issuers if not one.not_valid_before_utc <= at <= one.not_valid_after_utc]
+
+    def misfits(self) -> int:
+        """How many certificates on it identify another issuer than the one above them."""
+        return sum(not identifies(below, above) for below, above in itertools.pairwise(self.certificates))
+
 
 def signature_fits(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     """Whether the issuer's key made the certificate's signature, whatever the names are."""
@@ -53,6 +65,11 @@ def signature_fits(certificate: x509.Certificate, issuer: x509.Certificate) -> b
             if not isinstance(parameters, ec.ECDSA):
                 return False
             key.verify(signature, signed, parameters)
+        elif isinstance(key, dsa.DSAPublicKey):
+            digest = certificate.signature_hash_algorithm
+            if digest is None:
+                return False
+            key.verify(signature, signed, digest)
         elif isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
             key.verify(signature, signed)
         else:
@@ -60,6 +77,20 @@ def signature_fits(certificate: x509.Certificate, issuer: x509.Certificate) -> b
     except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
         return False
     return True
+
+
+def identifies(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether the authority key identifier fits an issuer (RFC 5280 section 4.2.1.1): OpenSSL looks at it."""
+    named = extension_of(certificate, x509.AuthorityKeyIdentifier)
+    if named is None:
+        return True
+    own = extension_of(issuer, x509.SubjectKeyIdentifier)
+    if own is not None and named.key_identifier not in (None, own.digest):
+        return False
+    if named.authority_cert_serial_number not in (None, serial_of(issuer)):
+        return False
+    names = [name.value for name in named.authority_cert_issuer or () if isinstance(name, x509.DirectoryName)]
+    return not names or names[0] == issuer.issuer
 
 
 def is_self_signed(certificate: x509.Certificate) -> bool:
@@ -76,14 +107,25 @@ def find_path(
     certificate: x509.Certificate,
     others: Sequence[x509.Certificate],
     anchors: Sequence[x509.Certificate] = (),
+    at: datetime.datetime | None = None,
 ) -> Path:
     """The best path up from a certificate: to an anchor, else to a self-signed one, else as high as it goes.
 
     others: those to go over; anchors: those that are trusted.
+    at: one whose issuers are valid then is better, as it is for OpenSSL: a CA that was renewed with its key may
+        stand beside its earlier certificate.
     """
     found = paths(certificate, others, anchors)
     ranks: dict[End, int] = {"anchor": 0, "self-signed": 1, "another key": 2, "missing": 3}
-    return min(found, key=lambda path: (ranks[path.end], len(path.certificates) * _direction(path)))
+    return min(
+        found,
+        key=lambda path: (
+            ranks[path.end],
+            path.misfits(),
+            0 if at is None else len(path.outside(at)),
+            len(path.certificates) * _direction(path),
+        ),
+    )
 
 
 def paths(

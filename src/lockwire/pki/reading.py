@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.utils import CryptographyDeprecationWarning
+from cryptography.x509.oid import NameOID
+
+from lockwire.pki.der import DerError, children, element
+
+_EC_PUBLIC_KEY: Final = bytes.fromhex("2a8648ce3d0201")
+_SEQUENCE: Final = 0x30
+_VERSION: Final = 0xA0
 
 Extension = TypeVar("Extension", bound=x509.ExtensionType)
 
@@ -37,6 +44,25 @@ def public_key_of(holder: x509.Certificate | x509.CertificateSigningRequest) -> 
         return holder.public_key()
     except (ValueError, UnsupportedAlgorithm):
         return None
+
+
+def common_names_of(certificate: x509.Certificate) -> list[str]:
+    """Every common name of the subject: OpenSSL and mbed TLS look for a host in each of them."""
+    found = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return [str(one.value) for one in found]
+
+
+def has_explicit_curve(certificate: x509.Certificate) -> bool:
+    """Whether its key describes its curve instead of naming it, against RFC 5480 section 2.1.1."""
+    tbs = certificate.tbs_certificate_bytes
+    try:
+        fields = children(tbs, element(tbs))
+        key = fields[6 if fields[0].tag == _VERSION else 5]
+        algorithm = children(tbs, children(tbs, key)[0])
+    except (DerError, IndexError):
+        return False
+    name = tbs[algorithm[0].content : algorithm[0].end]
+    return name == _EC_PUBLIC_KEY and len(algorithm) > 1 and algorithm[1].tag == _SEQUENCE
 
 
 def hosts_of(certificate: x509.Certificate) -> tuple[frozenset[str], frozenset[str]]:

@@ -11,7 +11,7 @@ from cryptography import x509
 from lockwire.pki.checks.finding import Finding, note, risk, wrong
 from lockwire.pki.checks.question import Question, short_name
 from lockwire.pki.inspect import authority_addresses
-from lockwire.pki.paths import Path, is_self_signed
+from lockwire.pki.paths import Path, identifies, is_self_signed
 from lockwire.pki.reading import extension_of, is_authority
 from lockwire.pki.wording import days, name_text
 
@@ -169,16 +169,13 @@ def _check_issuer(
             f"allows {constraints.path_length} CAs below it, and there are {height}",
             "Issue from a CA higher up, or make this one with a larger path length.",
         )
-    named, own = (
-        extension_of(below, x509.AuthorityKeyIdentifier),
-        extension_of(above, x509.SubjectKeyIdentifier),
-    )
-    if named and own and named.key_identifier not in (None, own.digest):
+    if not identifies(below, above):
         yield wrong(
             "key-identifier",
             question.name(below),
-            f"names another key identifier than its issuer {short_name(above)} has",
-            "Issue it again: OpenSSL does not accept this issuer for it.",
+            f"identifies another issuer, by its key identifier or serial number, than this certificate of "
+            f"{short_name(above)}",
+            "Use the CA certificate of that time, or issue it again: OpenSSL does not accept this issuer.",
         )
 
 

@@ -12,7 +12,7 @@ from cryptography.x509.oid import SignatureAlgorithmOID
 from lockwire.pki.checks.finding import Finding, note, risk, wrong
 from lockwire.pki.checks.question import Question
 from lockwire.pki.paths import is_self_signed
-from lockwire.pki.reading import is_authority, public_key_of, serial_of
+from lockwire.pki.reading import has_explicit_curve, is_authority, public_key_of, serial_of
 from lockwire.pki.wording import key_size, key_text, signature_text
 
 _RSA_BITS: Final = 2048
@@ -87,6 +87,14 @@ def _check_public_key(certificate: x509.Certificate, about: str) -> Iterator[Fin
         )
     elif kind == "DSA" or (kind == "EC" and bits < _CURVE_BITS):
         yield wrong("weak-key", about, f"has a {key_text(certificate)} key", "Use a P-256 or RSA-2048 key.")
+    elif has_explicit_curve(certificate):
+        yield wrong(
+            "explicit-curve",
+            about,
+            f"has a {key_text(certificate)} key that describes its curve instead of naming it, which OpenSSL "
+            "refuses",
+            "Make a new key with openssl ecparam -param_enc named_curve, or openssl genpkey.",
+        )
     elif isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name not in _USUAL_CURVES:
         yield risk(
             "rare-curve",

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from cryptography import x509
 
 from lockwire.families import NameField
-from lockwire.pki.certificate import common_name_of, is_address
+from lockwire.pki.certificate import is_address
 from lockwire.pki.checks.finding import Finding, note, risk, wrong
 from lockwire.pki.checks.question import Question
-from lockwire.pki.reading import extension_of, hosts_of, public_key_of
+from lockwire.pki.reading import common_names_of, extension_of, hosts_of, public_key_of
 from lockwire.pki.wording import names_of, printable
 
 _ADDRESS_REMEDY = (
@@ -70,15 +70,17 @@ def name_fields(certificate: x509.Certificate, host: str) -> set[NameField]:
             found.add("dNSName")
     elif any(matches(name, host) for name in names):
         found.add("dNSName")
-    common_name = common_name_of(certificate.subject)
-    if common_name is not None and not names and matches(common_name, host):
+    if not names and any(matches(name, host) for name in common_names_of(certificate)):
         found.add("commonName")
     return found
 
 
 def matches(pattern: str, host: str) -> bool:
-    """Whether a DNS name stands for a host; a `*` is one whole first label (RFC 6125 section 6.4.3)."""
-    pattern, host = _folded(pattern), _folded(host)
+    """Whether a DNS name stands for a host; a `*` is one whole first label (RFC 6125 section 6.4.3).
+
+    A dot at the end of the host is left out; one in a certificate makes a name that nobody finds.
+    """
+    pattern, host = _folded(pattern), _folded(host.removesuffix("."))
     if pattern == host:
         return True
     first, dot, rest = pattern.partition(".")
@@ -88,7 +90,7 @@ def matches(pattern: str, host: str) -> bool:
 
 
 def _folded(name: str) -> str:
-    plain = name.rstrip(".").lower()
+    plain = name.lower()
     if plain.isascii():
         return plain
     try:
@@ -99,8 +101,8 @@ def _folded(name: str) -> str:
 
 def _addresses(certificate: x509.Certificate) -> list[str]:
     names, addresses = hosts_of(certificate)
-    common_name = common_name_of(certificate.subject) or ""
-    candidates = [*addresses, *(name for name in [*names, common_name] if is_address(name))]
+    others = [*names, *common_names_of(certificate)]
+    candidates = [*addresses, *(name for name in others if is_address(name))]
     return sorted({str(ipaddress.ip_address(each)) for each in candidates})
 
 
@@ -124,7 +126,16 @@ def _check_host(question: Question, host: str) -> Iterator[Finding]:
             f"is not for {printable(host)}; it is for {_all_names(question.leaf)}",
             f"Connect by one of its names, or issue it with DNS:{printable(host)} in the alternative name.",
         )
-    elif fields == {"commonName"}:
+        return
+    if host.endswith("."):
+        yield risk(
+            "host-dot",
+            about,
+            f"is for {printable(host.rstrip('.'))}, and Python, Mosquitto and others with OpenSSL do not "
+            f"find it when they connect to {printable(host)}",
+            "Connect without the dot at the end.",
+        )
+    if fields == {"commonName"}:
         yield risk(
             "common-name-only",
             about,
@@ -185,12 +196,12 @@ def _check_form(question: Question) -> Iterator[Finding]:
     names, _ = hosts_of(question.leaf)
     for name in sorted(names):
         address = is_address(name)
-        if not address and ("/" in name or ":" in name):
+        if not address and ("/" in name or ":" in name or name.endswith(".")):
             yield wrong(
                 "name-form",
                 question.name(question.leaf),
                 f"has the DNS name {printable(name)!r}, which is no host name",
-                "Use the bare name, without scheme and port.",
+                "Use the bare name, without scheme and port, and without a dot at its end.",
             )
         elif "*" in name and not (name.startswith("*.") and name.count("*") == 1 and name.count(".") > 1):
             yield note(
@@ -205,9 +216,8 @@ def _check_form(question: Question) -> Iterator[Finding]:
 def _all_names(certificate: x509.Certificate) -> str:
     names = extension_of(certificate, x509.SubjectAlternativeName)
     shown = names_of(names) if names else []
-    common_name = common_name_of(certificate.subject)
-    if not shown and common_name is not None:
-        shown = [f"{printable(common_name)} (common name)"]
+    if not shown:
+        shown = [f"{printable(name)} (common name)" for name in common_names_of(certificate)]
     return (
         ", ".join(shown[:8]) + (f" and {len(shown) - 8} more" if len(shown) > 8 else "") or "no name at all"
     )
