@@ -24,10 +24,17 @@ from lockwire.control import ControlError, ControlServer
 from lockwire.data import DataFolder
 from lockwire.gate import Gate
 from lockwire.household import Household
+from lockwire.learner import Learner
 from lockwire.log import configure, get_log
 from lockwire.metrics import MetricsServer
 from lockwire.mqtt import reasons
-from lockwire.operations.outcome import AccessChanged, CertificatesRevoked, Outcome, UserGone
+from lockwire.operations.outcome import (
+    AccessChanged,
+    CertificatesRevoked,
+    LearningChanged,
+    Outcome,
+    UserGone,
+)
 from lockwire.pki.errors import PkiError
 from lockwire.pki.points import RevocationPoints
 from lockwire.pki.revocation import revoked_keys
@@ -130,6 +137,7 @@ class Application:
         self._files = FileWatch(
             self._broker, lambda: self.settings, lambda: self._gate.tokens, self._changing, self._log
         )
+        self._learner = None if household is None else Learner(household, self._broker.observe, self._log)
         self._watch: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -139,6 +147,8 @@ class Application:
         """Listens, on everything or, where that fails, on nothing. Raises as `run` says."""
         try:
             await self._deny_revoked()  # before the first client
+            if self._learner is not None:
+                self._learner.start()
             await self._broker.start()
             self._listening = True
             self._files.start()
@@ -183,6 +193,8 @@ class Application:
             except TimeoutError:
                 self._log.warning("clients did not leave in time", seconds=STOP_TIMEOUT)
             self._log.info("stopped")
+        if self._learner is not None:
+            await self._learner.stop()
         await self._gate.close()
 
     @contextlib.contextmanager
@@ -261,6 +273,9 @@ class Application:
                 self._broker.end_identity(effect.name, effect.realm, effect.detail)
             elif isinstance(effect, CertificatesRevoked):
                 await self._tell_revoked()
+            elif isinstance(effect, LearningChanged):
+                if self._learner is not None:
+                    self._learner.settle()
             else:
                 await self._broker.reload(self.settings)
                 await self._tell_revoked()
@@ -318,7 +333,7 @@ class Application:
         settings = self.settings if self._load is None else await asyncio.to_thread(self._load)
         report: Status = {"warnings": settings.warnings()}
         if self._household is not None:
-            await asyncio.to_thread(self._household.access.reload)
+            await self._reload_access(self._household)
             report["server_certificate"] = await self._ensure_server_certificate(settings)
         configure(settings.log)
         methods = self._gate.prepare(settings)
@@ -343,6 +358,12 @@ class Application:
         report["warnings"] = [*settings.warnings(), *self._files.warnings(), *self._files.problems()]
         self._log.info("reloaded")
         return report
+
+    async def _reload_access(self, household: Household) -> None:
+        """Reads users, rules and keys again; who is not among them any more leaves."""
+        for name, realm in await asyncio.to_thread(household.access.reload):
+            self._broker.end_identity(name, realm, f"{name!r} is no longer in the access database")
+        self._enforce()
 
     async def _reload_network(self, settings: Settings) -> None:
         """Has broker and responder take other settings, both or neither."""

@@ -62,6 +62,7 @@ class DataFolder:
         self.ca: Final = self.path / "ca"
         self.server: Final = self.path / "server"
         self.server_certificate: Final = self.server / "server.pem"
+        self.learning: Final = self.path / "access" / "learning.json"
         self.access_database: Final = self.path / "access" / "access.db"
         self.old_users: Final = self.path / "access" / "users.json"
         self.old_rules: Final = self.path / "access" / "rules.json"

@@ -11,6 +11,7 @@ import typer
 from lockwire import is_compiled
 from lockwire.cli import (
     access,
+    access_learn,
     access_mosquitto,
     access_rabbitmq,
     broker,
@@ -37,6 +38,7 @@ from lockwire.version import VERSION
 
 # Modules that add commands to a group are imported for that alone.
 __all__ = [
+    "access_learn",
     "access_mosquitto",
     "access_rabbitmq",
     "app",

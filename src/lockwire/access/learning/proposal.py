@@ -92,7 +92,8 @@ def propose(
         wider.extend((record.who, topics, received) for topics, received in part)
     # whoever has permissions of RabbitMQ's kind gets nothing from rules for everyone
     apart = {*policy.resources, *policy.topic_permissions}
-    proposed = _tidy(_assign(needed, policy, apart), apart)
+    known = {replace(rule, note=NOTE): rule for rule in rules.values()}
+    proposed = [known.get(rule, rule) for rule in _tidy(_assign(needed, policy, apart), apart)]
     replaced = _replaced(rules, needed, policy, frozenset(proposed), frozenset(keep))
     there = frozenset(rules.values())
     new = tuple(rule for rule in proposed if rule not in there)
