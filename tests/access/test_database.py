@@ -107,8 +107,12 @@ class TestKept:
         database.delete("jo")
         path.write_bytes(backup)
         assert database.get("jo") is None
-        database.reload()
+        assert database.reload() == []
         assert database.get("jo") == JO
+        database.add(ADMIN)
+        database.add_psk("meter", bytes(16))
+        path.write_bytes(backup)
+        assert database.reload() == [("admin", "password"), ("meter", "psk")]
         path.write_bytes(b"nonsense")
         with pytest.raises(AccessFileError):
             database.reload()

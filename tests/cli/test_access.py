@@ -219,6 +219,24 @@ class TestDatabase:
         assert f"{database}: it is missing" in ended.stderr
         assert not database.exists()
 
+    async def test_who_is_not_in_one_that_was_put_back_is_disconnected(self, tmp_path: Path) -> None:
+        with up(tmp_path) as broker:
+            database = tmp_path / "data" / "access" / "access.db"
+            backup = database.read_bytes()
+            printed = done("user", "add", "jo", *DATA, cwd=tmp_path)
+            address = ("localhost", broker.port("tls"))
+            async with (
+                await administrator(broker, "stays") as stays,
+                await Wire.open(address, tls=client_context(tmp_path)) as leaves,
+            ):
+                await leaves.connect("c", username="jo", password=printed.split()[4].encode())
+                database.write_bytes(backup)
+                done("reload", *DATA, cwd=tmp_path)
+                goodbye = await leaves.expect_closed()
+                assert goodbye is not None
+                assert goodbye.reason == 0x87
+                await stays.ping()
+
     async def test_one_put_back_from_a_backup_counts_after_a_reload(self, tmp_path: Path) -> None:
         with up(tmp_path) as broker:
             database = tmp_path / "data" / "access" / "access.db"

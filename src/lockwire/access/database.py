@@ -18,6 +18,7 @@ from typing import Final
 from lockwire.access import tables
 from lockwire.access.authorizer import AccessAuthorizer
 from lockwire.access.errors import RuleError, UserError
+from lockwire.access.identity import PASSWORD, PSK
 from lockwire.access.mirror import Contents, members_by_group
 from lockwire.access.policy import Policy, ResourcePermission, TopicPermission
 from lockwire.access.rules import Rule, check_rule
@@ -71,10 +72,13 @@ class AccessDatabase:
         with self._lock:
             self._storage.close()
 
-    def reload(self) -> None:
-        """Reads the file again, which may be another one by now. Where that raises, what was read stays."""
+    def reload(self) -> list[tuple[str, str]]:
+        """Reads the file again, which may be another one by now. Where that raises, what was read stays.
+
+        Gives whom it does not have any more: names with their realm, as `Identity.realm`.
+        """
         if self.path is None:
-            return
+            return []
         with self._lock:
             storage = Storage(self.path)
             try:
@@ -83,7 +87,10 @@ class AccessDatabase:
                 storage.close()
                 raise
             self._storage.close()
+            before = self._contents
             self._storage, self._contents = storage, contents
+        users = [(name, PASSWORD) for name in before.users if name not in contents.users]
+        return users + [(identity, PSK) for identity in before.psk if identity not in contents.psk]
 
     # -- users
 
