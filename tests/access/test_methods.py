@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,6 +12,9 @@ from typing import Any
 
 import jwt
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from lockwire.access.authenticator import (
@@ -570,3 +574,75 @@ async def test_a_chosen_password_is_not_checked_before_the_rest_is_there(gate: G
         await asyncio.sleep(0.001)
     assert outcome(decisions[1]) == "password:pump-7"
     checker.close()
+
+
+# --- what changes while a decision is under way
+
+
+class Slow(Authenticator):
+    """A plug-in that accepts whom it is asked about when the test says so."""
+
+    def __init__(self) -> None:
+        self.answers: list[Callable[[], None]] = []
+
+    def authenticate(self, credentials: Credentials, done: Callable[[Decision], None]) -> None:
+        identity = Identity(credentials.username or "", "plugin")
+        self.answers.append(lambda: done(accepted(identity, "plug-in")))
+
+
+@pytest.mark.parametrize("method", ["password", "scram"])
+def test_a_user_deleted_while_another_method_is_asked_is_refused(method: str) -> None:
+    users = AccessDatabase(None)
+    users.add(make_user("jo", SECRET, generated=True, tags=("administrator",), with_scram=True))
+    passwords, plugin = PasswordChecker(users), Slow()
+    chain = ChainAuthenticator([method, "plugin"], passwords, needs_all=True, plugin=plugin)
+    credentials = Credentials("tls", PEER, "c", "jo", SECRET.encode())
+    decisions: list[Decision] = []
+    if method == "password":
+        chain.authenticate(credentials, decisions.append)
+    else:
+        exchange = chain.exchange("SCRAM-SHA-256", credentials)
+        assert exchange is not None
+        client = ScramClient("jo", SECRET)
+        steps: list[Step] = []
+        exchange.step(client.first(), steps.append)
+        exchange.step(
+            client.final(steps[0].data),
+            lambda step: decisions.extend([step.decision] if step.decision else []),
+        )
+    assert decisions == []
+    users.delete("jo", force=True)
+    plugin.answers[0]()
+    assert [(decision.identity, decision.reason) for decision in decisions] == [(None, NO)]
+    passwords.close()
+
+
+def test_what_was_never_proved_at_connect_does_not_still_stand(gate: Gate) -> None:
+    """The listener has come to want more methods than those that the client once came in by."""
+    first = last(run(gate.chain("token"), "JWT", present(gate, ""), TOKEN.encode())).identity
+    assert first is not None
+    chain = gate.chain("token certificate", needs_all=True)
+    again = last(run(chain, "JWT", present(gate, "", known=first), TOKEN.encode()))
+    assert (again.identity, again.reason) == (None, NO)
+    assert "connects anew" in again.detail
+
+
+@pytest.mark.parametrize("methods", ["certificate password", "password", "plugin password"])
+def test_a_certificate_that_has_expired_since_its_handshake_spoils_everything(
+    gate: Gate, methods: str
+) -> None:
+    """A resumed TLS session brings the certificate of the first handshake, which is not verified again."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "pump-7")])
+    start = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    expired = (
+        x509.CertificateBuilder(name, name, key.public_key(), 7, start, start + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+        .public_bytes(Encoding.DER)
+    )
+    for what in ("", f"user=pump-7 {PW}"):
+        decision = decide(gate.chain(methods), replace(present(gate, what), certificate=expired))
+        assert decision.identity is None
+    assert "the client certificate expired on 2020-01-02" in decision.detail
+    steps = scram(gate.chain("scram"), replace(present(gate, ""), certificate=expired), "pump-7")
+    assert (steps[-1].data, last(steps).reason) == (b"", NO)

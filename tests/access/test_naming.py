@@ -215,3 +215,14 @@ def test_client_identifiers_that_go_with_a_name(binding: str, client_id: str, al
 def test_a_client_without_an_identifier_gets_one_that_goes_with_its_name(binding: str, expected: str) -> None:
     assert assigned_client_id("auto-1", "pump", binding) == expected
     assert client_id_problem(expected, "pump", binding) == ""
+
+
+def test_a_certificate_that_has_expired_names_nobody() -> None:
+    """TLS does not verify the certificate of a resumed session again."""
+    end = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(days=1000)
+    before, after = end.timestamp() - 1, end.timestamp() + 1
+    assert names_in(EVERYTHING, "cn", before).username == "pump-7"
+    found = names_in(EVERYTHING, "cn", after)
+    assert (found.username, found.common_name) == ("", "")
+    assert found.key == certificate_key(EVERYTHING)
+    assert "expired on 2028-09-27" in found.problem

@@ -12,6 +12,7 @@ of the list.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -133,6 +134,8 @@ class ChainAuthenticator(Authenticator):
     def sealed(self, presented: Presented, identity: Identity, detail: str) -> Decision:
         """The last word on a client that has proved who it is: its certificate and its client identifier."""
         names, credentials = presented.names, presented.credentials
+        if names.expired:
+            return refused(reasons.NOT_AUTHORIZED, names.problem)
         if names.key or names.common_name:
             identity = replace(identity, common_name=names.common_name, certificate=names.key)
         if credentials.assigned:
@@ -152,7 +155,9 @@ class ChainAuthenticator(Authenticator):
         certificate, password = credentials.certificate, credentials.password
         return Presented(
             credentials,
-            CertificateNames() if certificate is None else names_in(certificate, self._username_from),
+            CertificateNames()
+            if certificate is None
+            else names_in(certificate, self._username_from, time.time()),
             password is not None and is_token(password),
         )
 
@@ -290,6 +295,9 @@ class _All:
 
     def _combined(self) -> Decision:
         proofs = [self._proofs[name] for name in self._chain.names]
+        for method, proof in self._proofs.items():
+            if method in (PASSWORD, SCRAM) and not self._chain.passwords.knows(proof.name):
+                return refused(reasons.NOT_AUTHORIZED, f"the user {shown(proof.name)} was deleted meanwhile")
         ends = [proof.expires for proof in proofs if proof.expires]
         identity = replace(
             proofs[0],
@@ -339,6 +347,11 @@ class _ChainExchange(Exchange):
         if identity.name != known.name:
             return refused(
                 reasons.NOT_AUTHORIZED, f"{detail} for {shown(identity.name)}, not {shown(known.name)}"
+            )
+        if {known.method, *known.also} != set(self._chain.names):
+            return refused(
+                reasons.NOT_AUTHORIZED,
+                "the listener wants other methods than at CONNECT, for which the client connects anew",
             )
         if self._proves == SCRAM:
             known = replace(known, administrator=identity.administrator)

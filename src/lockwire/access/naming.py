@@ -52,26 +52,33 @@ class CertificateNames:
     key: as `lockwire.pki.certificate.certificate_key` makes it, "" where it cannot be read.
     common_name: the subject's, "" where there is none, more than one, or one that cannot be a name.
     username: the part that was asked for, "" where there is none to use; then `problem` says why.
+    expired: it is no longer valid, which TLS does not look at when a session is resumed.
     """
 
     key: str = ""
     common_name: str = ""
     username: str = ""
     problem: str = ""
+    expired: bool = False
 
 
-def names_in(der: bytes, username_from: str) -> CertificateNames:
+def names_in(der: bytes, username_from: str, now: float | None = None) -> CertificateNames:
     """Reads a client certificate; never raises for what stands in it.
 
-    der: the certificate. username_from: one of SOURCES.
+    der: the certificate. username_from: one of SOURCES. now: a time of `time.time()` at which it must not
+    have expired; None: that is not looked at.
     """
     key = ""
     try:
         key = certificate_key(der)
         certificate = x509.load_der_x509_certificate(der)
         common = common_name_of(certificate.subject) or ""
+        end = certificate.not_valid_after_utc
     except (ValueError, x509.InvalidVersion) as error:
         return CertificateNames(key, problem=f"the client certificate cannot be read: {shown(str(error))}")
+    if now is not None and now > end.timestamp():
+        problem = f"the client certificate expired on {end:%Y-%m-%d}; issue the device a new one"
+        return CertificateNames(key, problem=problem, expired=True)
     if problem_with(common):
         common = ""
     try:
