@@ -438,6 +438,25 @@ def test_scram_begins_with_the_client_even_if_connect_had_no_data(fast: Password
     assert steps[3].decision.identity is None
 
 
+@pytest.mark.parametrize("with_scram", [True, False])
+def test_scram_with_the_password_of_before_is_refused(
+    fast: PasswordChecker, fast_users: AccessDatabase, with_scram: bool
+) -> None:
+    """The challenge was sent, then the password was changed."""
+    one = ChainAuthenticator(["scram"], fast).exchange("SCRAM-SHA-256", login(None, None))
+    assert one is not None
+    client = ScramClient("admin", SECRET)
+    steps: list[Step] = []
+    one.step(client.first(), steps.append)
+    fast_users.replace(
+        make_user("admin", generate_password(), generated=True, tags=["administrator"], with_scram=with_scram)
+    )
+    one.step(client.final(steps[0].data), steps.append)
+    decision = steps[1].decision
+    assert decision is not None
+    assert (decision.identity, decision.reason) == (None, reasons.NOT_AUTHORIZED)
+
+
 def test_scram_guesses_are_counted_for_user_and_address(fast: PasswordChecker) -> None:
     for number in range(10):
         exchange(fast, "admin", f"guess {number}")

@@ -40,6 +40,7 @@ class ScramExchange(Exchange):
         self._origin = origin_of(credentials.peer)
         self._invited = False
         self._started = False
+        self._asked: ScramVerifier | None = None  # for the proof of what it is
 
     def step(self, data: bytes, done: Callable[[Step], None]) -> None:
         try:
@@ -78,8 +79,8 @@ class ScramExchange(Exchange):
                 attempt = self._throttle.attempt(data)
                 self._throttle.failed(self._origin, attempt, username, self._pair())
             raise
-        if user is None:
-            return _failed(f"the user {username!r} was removed meanwhile")
+        if user is None or user.scram != self._asked:
+            return _failed(f"{MECHANISM}: {shown(username)} was deleted, or has another password meanwhile")
         if is_slow(user.password):
             if wait is not None:
                 return Step(b"", blocked(wait))
@@ -88,7 +89,8 @@ class ScramExchange(Exchange):
 
     def _verifier(self, username: str) -> ScramVerifier | None:
         user = self._passwords.users.get(username)
-        return None if user is None else user.scram
+        self._asked = None if user is None else user.scram
+        return self._asked
 
     def _is_user_blocked(self, username: str) -> bool:
         return self._throttle.users.blocked(username, self._origin) > 0
