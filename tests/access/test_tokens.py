@@ -482,3 +482,11 @@ def test_a_secret_that_can_be_guessed_or_read_is_refused(tmp_path: Path) -> None
     assert SECRET not in str(caught.value)
     with pytest.raises(KeySetError, match="No such file"):
         Secret(tmp_path / "nothing", ("HS256",))
+
+
+@pytest.mark.parametrize("key", [EC_KEY, RSA_KEY])
+def test_a_key_that_the_world_knows_is_no_secret(tmp_path: Path, key: Any) -> None:
+    for text in public_texts(key):
+        if text.startswith((b"-----BEGIN", b"ssh-", b"ecdsa-")):
+            with pytest.raises(KeySetError, match="a public key or a certificate; expected a secret"):
+                Secret(secret_file(tmp_path, text), ("HS256",))

@@ -187,7 +187,10 @@ def _shown(value: object) -> str:
         return "missing"
     if isinstance(value, float) and not math.isfinite(value):
         return "no number"
-    return shown(value) if isinstance(value, str) else shown(json.dumps(value)).strip("'")
+    try:
+        return shown(value) if isinstance(value, str) else shown(json.dumps(value)).strip("'")
+    except RecursionError:  # it could just be read, and cannot be written
+        return "too deep"
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from jwt import InvalidKeyError
+from jwt.algorithms import HMACAlgorithm
 from structlog.typing import FilteringBoundLogger
 
 from lockwire.access.errors import KeySetError, TokenError
@@ -98,6 +100,12 @@ class Secret(KeySource):
                 f"{path}: a secret of {len(secret)} bytes; expected {least} to {_MAXIMUM_SECRET} for "
                 f"{', '.join(algorithms)} (RFC 7518 section 3.2)"
             )
+        try:
+            HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret)
+        except InvalidKeyError as error:
+            raise KeySetError(
+                f"{path}: a public key or a certificate; expected a secret of random bytes"
+            ) from error
         self._keys = (TokenKey("", algorithms, secret),)
 
     def find(self, identifier: str | None, algorithm: str, done: Found) -> None:

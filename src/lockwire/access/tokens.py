@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from jwt import InvalidTokenError, PyJWS
+from jwt import InvalidKeyError, InvalidTokenError, PyJWS
 
 from lockwire.access.claims import identity_of, read_claims
 from lockwire.access.errors import TokenError
@@ -91,7 +91,7 @@ class TokenVerifier:
         for key in keys:
             try:
                 payload = _JWS.decode_complete(token, key.key, algorithms=[algorithm])["payload"]
-            except InvalidTokenError:
+            except (InvalidTokenError, InvalidKeyError):
                 continue
             return identity_of(read_claims(payload), self._settings, self._clock())
         raise TokenError(
