@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from lockwire.access.throttle import LoginThrottle, Throttle, UserThrottle, Wait, origin_of
@@ -83,13 +85,38 @@ def test_a_failure_is_remembered_for_a_minute(throttle: Throttle, clock: Clock) 
 def test_the_table_is_bounded_and_the_oldest_leaves(clock: Clock) -> None:
     throttle = Throttle(clock, table=3)
     for origin in ("a", "b", "c"):
-        fail(throttle, 10, origin)
+        fail(throttle, 1, origin)
     fail(throttle, 1, "a", first=10)
     fail(throttle, 1, "d")
     assert len(throttle) == 3
-    assert throttle.blocked("a") > 0
-    assert throttle.blocked("b") == 0
-    assert throttle.blocked("c") > 0
+    assert throttle.failed_before("a", (0).to_bytes(4, "big"))
+    assert not throttle.failed_before("b", (0).to_bytes(4, "big"))
+    assert throttle.failed_before("c", (0).to_bytes(4, "big"))
+
+
+def test_a_block_is_not_pushed_out_of_the_table_by_failures_of_others(clock: Clock) -> None:
+    throttle, users = Throttle(clock, table=30), UserThrottle(clock, table=30)
+    fail(throttle, 10)
+    guess_from_many(users)
+    for number in range(1000):
+        fail(throttle, 1, f"192.0.2.7 as user {number}")
+        guess(users, 1, "192.0.2.7", f"user {number}")
+    assert (len(throttle), len(users)) == (30, 30)
+    assert throttle.blocked("192.0.2.7") == 60
+    assert users.blocked("jo", "192.0.2.7") == 60
+    clock.now += 60
+    for number in range(1000):
+        fail(throttle, 1, f"192.0.2.7 as user {number}")
+    fail(throttle, 9)
+    assert throttle.blocked("192.0.2.7") == 0
+
+
+def test_where_all_are_blocked_the_table_is_bounded_all_the_same(clock: Clock) -> None:
+    throttle = Throttle(clock, table=30)
+    for number in range(100):
+        fail(throttle, 10, f"origin {number}")
+    assert len(throttle) == 30
+    assert throttle.blocked("origin 99") == 60
 
 
 @pytest.mark.parametrize(
@@ -225,3 +252,18 @@ def test_what_was_tried_cannot_be_read_and_differs_between_brokers(clock: Clock)
     assert one.attempt(b"jo", b"word") == one.attempt(b"jo", b"word")
     assert one.attempt(b"jo", b"word") != one.attempt(b"jow", b"ord")
     assert one.attempt(b"jo", b"word") != other.attempt(b"jo", b"word")
+
+
+def test_names_of_any_length_take_little_room(users: UserThrottle, clock: Clock) -> None:
+    long = "n" * 60_000
+    tracemalloc.start()
+    try:
+        for number in range(100):
+            users.failed(f"{long}{number}", "192.0.2.7", b"guess")
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert used < 1_000_000
+    guess_from_many(users, long)
+    assert users.blocked(long, "192.0.2.1") == 60
+    assert users.blocked(f"{long}x", "192.0.2.1") == 0

@@ -7,6 +7,7 @@ can lock a user out of the places that he works from (docs/identities.md says wh
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import ipaddress
 import os
@@ -14,7 +15,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from lockwire.access.naming import shown
 
@@ -31,14 +32,44 @@ FAMILIAR: Final = 16  # addresses of a user that are remembered
 FAMILIAR_SECONDS: Final = 30 * 86_400.0
 
 
-class _Origin:
-    __slots__ = ("blocked_until", "failures", "last", "strikes")
+_LOOKS: Final = 64  # blocked entries that are passed over at once
+_LONGEST_KEY: Final = 64  # characters of a user name that is kept as it is
+
+
+class _Entry:
+    __slots__ = ("blocked_until", "last", "strikes")
 
     def __init__(self) -> None:
-        self.failures: dict[bytes, float] = {}
         self.blocked_until = 0.0
         self.strikes = 0
         self.last = 0.0
+
+
+class _Origin(_Entry):
+    __slots__ = ("failures",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failures: dict[bytes, float] = {}
+
+
+_AnyEntry = TypeVar("_AnyEntry", bound=_Entry)
+
+
+def _make_room(entries: OrderedDict[str, _AnyEntry], most: int, now: float) -> None:
+    """Drops the entry without a failure for the longest where there are `most`, for the one that comes.
+
+    Otherwise anybody could end a block by failing under other names. One that is blocked goes to the end of
+    the row, where nobody looks at it for a while; it leaves where many blocked ones stand side by side.
+    """
+    if len(entries) < most:
+        return
+    for _ in range(min(most, _LOOKS)):
+        key, entry = next(iter(entries.items()))
+        if entry.blocked_until <= now:
+            break
+        entries.move_to_end(key)
+    entries.popitem(last=False)
 
 
 class Throttle:
@@ -46,7 +77,8 @@ class Throttle:
 
     The same failure again counts once: a device with an old password repeats itself and must not lock out
     the others behind its gateway, while someone who guesses never says the same twice. Strikes are forgotten
-    after twice the longest block. The table holds 10,000 origins; the longest without a failure leaves.
+    after twice the longest block. The table holds 10,000 origins; the longest without a failure leaves, those
+    that are blocked last.
 
     clock: seconds, monotonic.
     """
@@ -83,9 +115,8 @@ class Throttle:
         found = self._origins.pop(origin, None)
         if found is None or now - max(found.last, found.blocked_until) > 2 * LONGEST_BLOCK:
             found = _Origin()
+        _make_room(self._origins, self._table, now)
         self._origins[origin] = found
-        if len(self._origins) > self._table:
-            self._origins.popitem(last=False)
         found.last = now
         found.failures = {one: when for one, when in found.failures.items() if when > now - WINDOW}
         found.failures[attempt] = now
@@ -98,14 +129,12 @@ class Throttle:
         return 0.0
 
 
-class _User:
-    __slots__ = ("blocked_until", "failures", "last", "strikes")
+class _User(_Entry):
+    __slots__ = ("failures",)
 
     def __init__(self) -> None:
+        super().__init__()
         self.failures: dict[bytes, tuple[str, float]] = {}
-        self.blocked_until = 0.0
-        self.strikes = 0
-        self.last = 0.0
 
 
 class UserThrottle:
@@ -132,7 +161,7 @@ class UserThrottle:
 
     def blocked(self, username: str, origin: str) -> float:
         """Seconds for which this user is still refused at this origin, 0 where he is not."""
-        found = self._users.get(username)
+        found = self._users.get(_key(username))
         if found is None or self._is_familiar(username, origin):
             return 0.0
         return max(0.0, found.blocked_until - self._clock())
@@ -145,12 +174,12 @@ class UserThrottle:
         if self._is_familiar(username, origin):
             return 0.0
         now = self._clock()
-        found = self._users.pop(username, None)
+        key = _key(username)
+        found = self._users.pop(key, None)
         if found is None or now - max(found.last, found.blocked_until) > 2 * LONGEST_BLOCK:
             found = _User()
-        self._users[username] = found
-        if len(self._users) > self._table:
-            self._users.popitem(last=False)
+        _make_room(self._users, self._table, now)
+        self._users[key] = found
         found.last = now
         recent = {one: seen for one, seen in found.failures.items() if seen[1] > now - USER_WINDOW}
         found.failures = recent
@@ -252,6 +281,13 @@ class LoginThrottle:
     def _tell(self, what: str, seconds: float) -> None:
         if seconds > 0 and self._report is not None:
             self._report(Wait(seconds, what))
+
+
+def _key(username: str) -> str:
+    """What a user's failures are kept under: names that nobody has may have 65,535 bytes."""
+    if len(username) <= _LONGEST_KEY:
+        return username
+    return "longer " + hashlib.sha256(username.encode()).hexdigest()
 
 
 def _strangers(username: str) -> str:
