@@ -119,47 +119,57 @@ class Broker:
         changed is closed and opened anew; every other gets its new policy for the connections that follow.
         """
         prepared: dict[str, Listener] = {}
+        for wanted in settings.listeners:
+            current = self._doors.get(wanted.name)
+            if current is not None and _same_place(current.settings, wanted):
+                prepared[wanted.name] = self._prepare(wanted, current.listener)
+        closing = [door for name, door in self._doors.items() if name not in prepared]
         fresh: list[_Door] = []
+        waiting: list[_Door] = []
         try:
             for wanted in settings.listeners:
-                door = self._doors.get(wanted.name)
-                if door is not None and _same_place(door.settings, wanted):
-                    prepared[wanted.name] = self._prepare(wanted, door.listener)
-            taken = {_place(door.settings) for door in self._doors.values()}
-            for wanted in settings.listeners:
-                if wanted.name not in prepared and _place(wanted) not in taken:
-                    fresh.append(await self._open(wanted))
+                if wanted.name in prepared:
+                    continue
+                made = _Door(wanted, self._prepare(wanted, None))
+                if any(_in_the_way(door, wanted) for door in closing):
+                    waiting.append(made)
+                else:
+                    await self._listen(made)
+                    fresh.append(made)
+            await self._exchange(closing, waiting)
         except BaseException:
             for door in fresh:
                 await self._close_door(door)
             raise
-        await self._replace_doors(settings, prepared, fresh)
-        self.settings = settings
-        self._apply_limits(settings)
-        self._sys.start(settings.sys.interval)
-
-    async def _replace_doors(
-        self, settings: Settings, prepared: dict[str, Listener], fresh: list[_Door]
-    ) -> None:
-        wanted_names = {wanted.name for wanted in settings.listeners}
-        for name, door in list(self._doors.items()):
-            if name not in prepared:
-                del self._doors[name]
-                await self._close_door(door)
-                if name in wanted_names:
-                    self._log.info("listener moves", listener=name)
+        for door in closing:
+            del self._doors[door.settings.name]
         for wanted in settings.listeners:
             change = prepared.get(wanted.name)
             if change is not None:
                 door = self._doors[wanted.name]
                 door.listener.adopt(change)
                 door.settings = wanted
-        for door in fresh:
+        for door in (*fresh, *waiting):
             self._doors[door.settings.name] = door
-        # What is left takes the place of a listener that had to be closed first.
-        for wanted in settings.listeners:
-            if wanted.name not in self._doors:
-                self._doors[wanted.name] = await self._open(wanted)
+        self.settings = settings
+        self._apply_limits(settings)
+        self._sys.start(settings.sys.interval)
+
+    async def _exchange(self, closing: list[_Door], waiting: list[_Door]) -> None:
+        """Closes listeners and opens those that need their places; all of it, or it is as before."""
+        for door in closing:
+            await self._close_door(door)
+        opened: list[_Door] = []
+        try:
+            for door in waiting:
+                await self._listen(door)
+                opened.append(door)
+        except BaseException:
+            for door in opened:
+                await self._close_door(door)
+            for door in closing:
+                await self._listen(door, door.port)
+            raise
 
     async def stop(self, reason: int = reasons.SERVER_SHUTTING_DOWN) -> None:
         """Stops accepting, tells MQTT 5 clients why, writes what is in the outboxes and closes everything."""
@@ -221,6 +231,12 @@ class Broker:
 
     async def _open(self, settings: ListenerSettings) -> _Door:
         door = _Door(settings, self._prepare(settings, None))
+        await self._listen(door)
+        return door
+
+    async def _listen(self, door: _Door, port: int | None = None) -> None:
+        """Has a door accept connections; again, at the port it had, where it was closed for another one."""
+        settings = door.settings if port is None else door.settings.model_copy(update={"port": port})
         listener = door.listener
         hub = self.hub
 
@@ -228,13 +244,15 @@ class Broker:
             return Connection(hub, listener).link
 
         sock, door.endpoint, door.port = open_socket(settings)
+        listener.accepting = True
+        if door in self._closing_doors:
+            self._closing_doors.remove(door)
         loop: Any = self.core.loop
         if settings.transport == "unix":
             door.server = await loop.create_unix_server(accept, sock=sock)
         else:
             door.server = await loop.create_server(accept, sock=sock, backlog=4096)
         self._log.info("listening", listener=settings.name, endpoint=door.endpoint)
-        return door
 
     async def _close_door(self, door: _Door) -> None:
         door.listener.accepting = False
@@ -400,8 +418,15 @@ def _tls_report(listener: Listener) -> dict[str, object]:
 
 
 def _place(settings: ListenerSettings) -> tuple[object, ...]:
-    """Where a listener's socket is: two with the same place cannot be open at once."""
+    """Where a listener's socket is."""
     return settings.address if settings.transport != "unix" else "", settings.port, settings.path
+
+
+def _in_the_way(door: _Door, wanted: ListenerSettings) -> bool:
+    """Whether a listener may have to be closed before another one can be opened."""
+    if wanted.transport == "unix":
+        return door.settings.path == wanted.path
+    return wanted.port != 0 and door.port == wanted.port
 
 
 def _same_place(current: ListenerSettings, wanted: ListenerSettings) -> bool:
