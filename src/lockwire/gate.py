@@ -99,8 +99,9 @@ class Gate:
         return plugin.keys(identity) if key is None and plugin is not None else key
 
     def counts(self) -> dict[str, int]:
-        """What was counted of logins, for the status."""
-        return self._passwords.counts()
+        """What was counted of logins and of the plug-in, for the status."""
+        plugin = self._methods.plugin
+        return self._passwords.counts() | ({} if plugin is None else plugin.counts())
 
     async def close(self) -> None:
         """Lets go of threads and of the plug-in."""

@@ -238,6 +238,7 @@ async def test_so_many_are_asked_at_once_and_so_many_wait() -> None:
     release.set()
     decisions = [await task for task in questions]
     assert [decision.reason for decision in decisions] == [reasons.SUCCESS] * 5 + [reasons.SERVER_BUSY]
+    assert calls.counts() == {"plugin_asked": 6, "plugin_failed": 0, "plugin_turned_away": 1}
     assert most == 2
 
 

@@ -46,6 +46,9 @@ class Calls:
         self.timeout = timeout
         self.log = log
         self.running = 0
+        self.asked = 0
+        self.failures = 0
+        self.turned_away = 0
         self._at_once = at_once
         self._most_waiting = waiting
         self._waiting: deque[_Call[Any]] = deque()
@@ -58,9 +61,11 @@ class Calls:
     ) -> None:
         """Asks in the running event loop; calls `done` exactly once and later, whatever the plug-in does."""
         loop = asyncio.get_running_loop()
+        self.asked += 1
         if self._closed:
             loop.call_soon(done, Failure(f"the plug-in {self.name} has been closed"))
         elif len(self._waiting) >= self._most_waiting:
+            self.turned_away += 1
             loop.call_soon(
                 done, Failure(f"{len(self._waiting)} questions wait for the plug-in {self.name}", True)
             )
@@ -72,6 +77,14 @@ class Calls:
                 self._start(call)
             else:
                 self._waiting.append(call)
+
+    def counts(self) -> dict[str, int]:
+        """Counters, by name, for status and metrics."""
+        return {
+            "plugin_asked": self.asked,
+            "plugin_failed": self.failures,
+            "plugin_turned_away": self.turned_away,
+        }
 
     def close(self) -> None:
         """Answers what is open with a failure, and takes no more questions."""
@@ -105,6 +118,7 @@ class Calls:
 
     def failed(self, error: BaseException) -> Failure:
         """Logs a failure, with its traceback where the last one was of another kind."""
+        self.failures += 1
         kind = f"{type(error).__name__} {_place(error)}"
         if kind != self._last_failure:
             self._last_failure = kind
@@ -145,6 +159,7 @@ class _Call(Generic[T]):
         """The time is over. The task keeps its place until it really ends."""
         calls = self.calls
         if self.task is None:
+            calls.turned_away += 1
             self.end(Failure(f"the plug-in {calls.name} was busy for {calls.timeout:g} s", True))
             return
         self.task.cancel()

@@ -47,6 +47,10 @@ class PluginHost:
         """Takes the place of another host's plug-in in its authorizer."""
         authorizer.use(self.plugin, self._calls, self._cache)
 
+    def counts(self) -> dict[str, int]:
+        """Counters, by name, for status and metrics."""
+        return self._calls.counts()
+
     async def close(self) -> None:
         """Answers what is open with a refusal, and ends the plug-in."""
         self._calls.close()
