@@ -97,6 +97,31 @@ def plain_server(answer: bytes = b"") -> Iterator[int]:
 
 
 @contextlib.contextmanager
+def slow_server() -> Iterator[int]:
+    """An HTTP server that sends a byte of its answer's head now and then, for ever; gives its port."""
+    stop = threading.Event()
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+                while not stop.wait(0.02):
+                    connection.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            stop.set()
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            thread.join(10)
+
+
+@contextlib.contextmanager
 def http_server(files: dict[str, bytes]) -> Iterator[tuple[str, list[str]]]:
     """A server with files by path; gives its address without a final slash, and the paths asked for."""
     asked: list[str] = []

@@ -9,7 +9,7 @@ from lockwire.pki.chain import Explained, explain_chain, public_roots
 from lockwire.pki.errors import UnreachableError
 from lockwire.pki.fetching import MAXIMUM_SIZE, fetch_certificates
 from tests.pki.issuing import NOW, Signed, issue
-from tests.pki.serving import http_server
+from tests.pki.serving import http_server, slow_server
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +196,10 @@ class TestFetching:
             pytest.raises(UnreachableError, match="larger than 64 KiB"),
         ):
             fetch_certificates(f"{address}/huge", 5)
+
+    def test_an_answer_that_trickles_is_cut(self) -> None:
+        with slow_server() as port, pytest.raises(UnreachableError, match="too slow"):
+            fetch_certificates(f"http://127.0.0.1:{port}/x", 0.3)
 
 
 def test_the_public_roots_are_there() -> None:

@@ -8,7 +8,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, pkcs12
+from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -293,3 +297,49 @@ def test_garbage_gives_an_error_of_ours(garbage: bytes) -> None:
 def test_a_certificate_comes_out_as_openssl_wrote_it(folder: Path) -> None:
     (certificate,) = read_content(folder / "c.der").certificates
     assert certificate.public_bytes(Encoding.PEM) == (folder / "c.pem").read_bytes()
+
+
+def test_pkcs7_in_ber_as_streams_have_it(folder: Path) -> None:
+    openssl(folder, "smime -sign -signer c.pem -inkey k.pem -in c.pem -outform DER -stream -nodetach "
+                    "-out open.p7")  # fmt: skip
+    assert (folder / "open.p7").read_bytes()[:2] == b"\x30\x80"
+    content = read_content(folder / "open.p7")
+    assert content.form == "PKCS#7"
+    assert content.certificates == read_content(folder / "c.pem").certificates
+
+
+def test_other_ber_is_named() -> None:
+    with pytest.raises(MalformedFileError, match="This is BER with open lengths"):
+        parse_content(b"\x30\x80\x02\x01\x03" + bytes(40), Path("store.p12"))
+
+
+def test_a_cipher_that_is_not_known_is_no_wrong_password(folder: Path) -> None:
+    openssl(folder, f"pkcs8 -topk8 -in k.pem -passout pass:{PASSWORD} -v2 camellia-128-cbc -out camellia.pem")
+    with pytest.raises(MalformedFileError, match="encrypted in a way unknown here"):
+        read_content(folder / "camellia.pem", knows(PASSWORD))
+
+
+def test_what_is_in_a_certificate_controls_no_terminal() -> None:
+    address = x509.UniformResourceIdentifier("http://a/\x1b[31m\nFORGED")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a\x1b")])
+    now = datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC)
+    builder = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).serial_number(7)
+        .public_key(key.public_key()).not_valid_before(now).not_valid_after(now.replace(year=2027))
+        .add_extension(x509.CRLDistributionPoints([
+            x509.DistributionPoint([address], None, None, None)
+        ]), False)
+        .add_extension(x509.AuthorityInformationAccess([
+            x509.AccessDescription(method, address)
+            for method in (AuthorityInformationAccessOID.CA_ISSUERS, AuthorityInformationAccessOID.OCSP)
+        ]), False)
+    )  # fmt: skip
+    certificate = builder.sign(key, hashes.SHA256())
+    stored = pkcs12.serialize_key_and_certificates(
+        b"a\x1b", key, certificate, None, BestAvailableEncryption(PASSWORD.encode())
+    )
+    content = parse_content(stored, Path("x.p12"), knows(PASSWORD))
+    shown = [text for report in inspect(content, now) for _, text in report.lines]
+    assert sum("FORGED" in text for text in shown) == 3
+    assert all(text.isprintable() for text in shown)

@@ -98,6 +98,13 @@ class TestPkcs12:
         with pytest.raises(ConversionError, match="No certificate here belongs to the private key"):
             converted(middle.pem + leaf.key_pem, "p12", password=b"x")
 
+    def test_of_several_keys_the_one_with_a_certificate_is_taken(self, middle: Signed, leaf: Signed) -> None:
+        made = converted(middle.key_pem + leaf.key_pem + leaf.pem, "p12", password=b"x")
+        assert made.what == "1 private key and 1 certificate as PKCS#12; left out: 1 private key"
+        (item,) = parse_content(made.data, Path("a.p12"), lambda _: b"x").keys
+        assert item.key is not None
+        assert item.key.public_key() == leaf.key.public_key()
+
     def test_certificates_alone_make_a_trust_store(self, tmp_path: Path, root: Signed) -> None:
         (tmp_path / "ca.p12").write_bytes(converted(root.pem, "p12", password=b"x").data)
         assert "BEGIN CERTIFICATE" in openssl(tmp_path, "pkcs12 -in ca.p12 -passin pass:x -nokeys")

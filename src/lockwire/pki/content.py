@@ -31,6 +31,9 @@ Value = x509.Certificate | x509.CertificateSigningRequest | x509.CertificateRevo
 AskPassword = Callable[[str], bytes | None]
 """Asked with what it is for, once something turns out to be encrypted; None: there is no password."""
 
+_OPEN: Final = b"\x30\x80"
+"""A SEQUENCE of open length: BER (X.690 section 8.1.3.6), which DER forbids."""
+_OPEN_PKCS7: Final = _OPEN + bytes.fromhex("06092a864886f70d010702")
 _LOOK: Final = "Look whether it is the right file, and fetch or export it again."
 _GIVE: Final = "Give its password with --password-file FILE, or run the command in a terminal."
 
@@ -181,11 +184,22 @@ class _Reader:
 
     def _read_der(self, data: bytes, form: str, size: int) -> Content:
         items = tuple(self._items(data, 0))
+        if data.startswith(_OPEN_PKCS7):
+            return Content(self._path, "PKCS#7", size, items)
         outer = shape(data, element(data))
         return Content(self._path, outer if outer in ("PKCS#7", "PKCS#12") else form, size, items)
 
     def _items(self, data: bytes, line: int) -> Iterator[Item]:
         """Everything in DER; several structures may follow one another."""
+        if data.startswith(_OPEN_PKCS7):
+            yield from self._load("PKCS#7", data, line)
+            return
+        if data.startswith(_OPEN):
+            raise self._malformed(
+                "This is BER with open lengths, as some programs in Java write it, not DER: write it anew "
+                "with keytool -importkeystore or with openssl",
+                line,
+            )
         position = 0
         while position < len(data):
             if position and not data[position:].strip(b"\0\r\n"):
@@ -243,6 +257,10 @@ class _Reader:
                 f"This key is encrypted in a way unknown here ({_reason(error)})", line
             ) from error
         except ValueError as error:
+            if str(error).startswith("Unknown key encryption"):
+                raise self._malformed(
+                    f"This key is encrypted in a way unknown here ({_reason(error)})", line
+                ) from error
             raise self._wrong_password("private key", line) from error
 
     def _pkcs12(self, der: bytes, line: int) -> Iterator[Item]:
@@ -310,7 +328,9 @@ def _read_names_and_times(value: Value | PublicKeyTypes | None) -> None:
 
 
 def _pkcs7(der: bytes) -> list[x509.Certificate]:
-    found = pkcs7.load_der_pkcs7_certificates(der)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # cryptography's, on BER
+        found = pkcs7.load_der_pkcs7_certificates(der)
     if not found:
         raise ValueError("it holds no certificates")
     return found

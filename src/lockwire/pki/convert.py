@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
-from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -153,19 +153,29 @@ class _Conversion:
                 "A PKCS#12 file with a private key needs a password",
                 "Give one with --new-password-file, or run the command in a terminal.",
             )
-        key = private_key_of(keys[0], self._content.path)
-        own = next((each for each in certificates if public_key_of(each) == key.public_key()), None)
-        if own is None:
-            raise self._error(
-                "No certificate here belongs to the private key", "Give the one that does with --with."
-            )
+        key, own = self._pair(keys, certificates)
         others = [each for each in certificates if each != own]
         if not isinstance(key, _PKCS12_KEYS):
             raise self._error(
                 f"A {describe_key(key.public_key())} key has no place in PKCS#12", "Use --to pem."
             )
         data = pkcs12.serialize_key_and_certificates(alias, key, own, others, protection)
-        return Converted(data, True, False, f"{_count(self._items)} as PKCS#12")
+        written = _count([item for item in self._items if item.kind != "private key"])
+        left = f"; left out: {_count(keys[1:])}" if keys[1:] else ""
+        return Converted(data, True, False, f"1 private key and {written} as PKCS#12{left}")
+
+    def _pair(
+        self, keys: list[Item], certificates: list[x509.Certificate]
+    ) -> tuple[PrivateKeyTypes, x509.Certificate]:
+        """The first key that a certificate belongs to, and that certificate."""
+        for item in keys:
+            key = private_key_of(item, self._content.path)
+            for certificate in certificates:
+                if public_key_of(certificate) == key.public_key():
+                    return key, certificate
+        raise self._error(
+            "No certificate here belongs to the private key", "Give the one that does with --with."
+        )
 
     def _c_array(self) -> Converted:
         parts = []

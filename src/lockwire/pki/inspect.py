@@ -24,6 +24,7 @@ from lockwire.pki.wording import (
     key_usages,
     name_text,
     names_of,
+    printable,
     purposes,
     serial_text,
     signature_text,
@@ -67,7 +68,7 @@ def describe(item: Item, now: datetime.datetime) -> Report:
         report = _private_key(item)
     else:
         report = _public_key(item.form, item.value)
-    alias = (("alias", item.alias),) if item.alias else ()
+    alias = (("alias", printable(item.alias)),) if item.alias else ()
     place: dict[str, Field] = {"line": item.line or None, "kind": item.kind, "form": item.form}
     return Report(report.title, alias + report.lines, {**place, "alias": item.alias or None, **report.data})
 
@@ -166,9 +167,9 @@ def _extension_lines(certificate: x509.Certificate) -> Iterator[tuple[str, str]]
         yield "extensions", "none"
     yield from sorted((_extension_line(extension) for extension in extensions), key=_place)
     for address in _access(certificate, AuthorityInformationAccessOID.CA_ISSUERS):
-        yield "issuer at", address
+        yield "issuer at", printable(address)
     for address in _access(certificate, AuthorityInformationAccessOID.OCSP):
-        yield "OCSP at", address
+        yield "OCSP at", printable(address)
 
 
 def _place(line: tuple[str, str]) -> int:
@@ -201,7 +202,9 @@ def _extension_text(value: x509.ExtensionType) -> tuple[str, str] | None:
             return "issuer's id", "none" if identifier is None else hexadecimal(identifier)
         case x509.CRLDistributionPoints():
             points = [name.value for point in value for name in point.full_name or ()]
-            return "CRL at", ", ".join(map(str, points)) or "a name relative to the issuer's"
+            return "CRL at", ", ".join(
+                printable(str(point)) for point in points
+            ) or "a name relative to the issuer's"
         case x509.AuthorityInformationAccess():
             return "more", f"{len(list(value))} addresses, below"
         case _:

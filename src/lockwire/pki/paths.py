@@ -112,8 +112,8 @@ def find_path(
     """The best path up from a certificate: to an anchor, else to a self-signed one, else as high as it goes.
 
     others: those to go over; anchors: those that are trusted.
-    at: one whose issuers are valid then is better, as it is for OpenSSL: a CA that was renewed with its key may
-        stand beside its earlier certificate.
+    at: one whose issuers are valid then is better, as it is for OpenSSL: a CA that was renewed with its key
+        may stand beside its earlier certificate.
     """
     found = paths(certificate, others, anchors)
     ranks: dict[End, int] = {"anchor": 0, "self-signed": 1, "another key": 2, "missing": 3}

@@ -13,7 +13,7 @@ from lockwire.pki.checks.question import Question, short_name
 from lockwire.pki.inspect import authority_addresses
 from lockwire.pki.paths import Path, identifies, is_self_signed
 from lockwire.pki.reading import extension_of, is_authority
-from lockwire.pki.wording import days, name_text
+from lockwire.pki.wording import days, name_text, printable
 
 SOON_DAYS: Final = 30
 
@@ -96,7 +96,11 @@ def _regenerated(question: Question, path: Path) -> Finding:
 def _missing(question: Question, path: Path) -> Finding:
     top = path.top
     addresses = authority_addresses(top)
-    where = f"fetch it from {addresses[0]}" if addresses else "ask whoever issued it for that certificate"
+    where = (
+        f"fetch it from {printable(addresses[0])}"
+        if addresses
+        else "ask whoever issued it for that certificate"
+    )
     place = "the file" if question.anchors is None else "the file or among the trusted CAs"
     if is_authority(top) and question.anchors is None and question.use != "authority":
         return note(
