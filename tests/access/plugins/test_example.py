@@ -14,6 +14,7 @@ import pytest
 from lockwire.data import DataFolder
 from lockwire.household import Household
 from lockwire.mqtt import reasons
+from tests.cli.quick import done, quickly
 from tests.support import packets
 from tests.support.daemon import Lockwire
 from tests.support.wire import Wire
@@ -100,3 +101,26 @@ async def test_it_says_what_they_may_do(broker: Lockwire) -> None:
     await wire.send(packets.publish("cellar/lamp", b"on", 1, 2, version=5))
     assert (await wire.expect(packets.PUBACK)).reason == reasons.NOT_AUTHORIZED
     wire.abort()
+
+
+async def test_a_reload_loads_it_anew_or_leaves_everything_as_it_was(broker: Lockwire) -> None:
+    file = broker.folder / "lockwire.toml"
+    before = file.read_text()
+    file.write_text(before.replace('name = "porter"', 'name = "portier"'))
+    refusal = quickly("reload", "--data", "data", cwd=broker.folder)
+    assert refusal.returncode != 0
+    assert "the plug-in 'portier': it is not installed here; there are: http, porter, sql" in refusal.stderr
+    wire, code = await connect(broker, "kim", b"open sesame")
+    assert code == reasons.SUCCESS
+    (broker.folder / "other.json").write_text(json.dumps({"jo": "open barley"}))
+    file.write_text(before.replace("words.json", "other.json"))
+    done("reload", "--data", "data", cwd=broker.folder)
+    await wire.ping()
+    wire.abort()
+    for username, password, expected in [
+        ("kim", b"open sesame", reasons.BAD_USER_NAME_OR_PASSWORD),
+        ("jo", b"open barley", reasons.SUCCESS),
+    ]:
+        wire, code = await connect(broker, username, password)
+        wire.abort()
+        assert code == expected
