@@ -168,6 +168,24 @@ def test_a_renewed_certificate_is_served_and_tickets_stay(
     assert shake_hands(context, Client(config, session=first.tls.session)).resumed
 
 
+@pytest.mark.parametrize("change", ["certificate", "key"])
+def test_files_that_change_between_reading_and_use_leave_a_pair_that_works(
+    files: Files, pki: TestPki, change: str
+) -> None:
+    context = files.context()
+    files.renew()
+    material = context.prepare()
+    later = make("later", pki.issuing, chain=(pki.issuing.certificate,))
+    later.write(files.folder, "later")
+    changed = getattr(files, change)
+    shutil.copy(files.folder / f"later{changed.suffix}", changed)
+    assert context.adopt(material)
+
+    client = Client(device(pki))
+    assert shake_hands(context, client).established
+    assert served(client) == "CN=renewed"
+
+
 def test_a_certificate_of_another_kind_replaces_the_old_one(files: Files, pki: TestPki) -> None:
     """One SSLContext holds a certificate of each kind of key; the old one must not live on beside the new."""
     context = files.context()

@@ -111,7 +111,6 @@ class ServerContext:
         client CA or CRL makes a new context: a resumption under the old one would let a certificate in that
         the new one refuses.
         Gives whether anything changed.
-        Raises TlsFileError where a file has changed meanwhile; then everything old stays in use.
         """
         before = self._material
         if self.psk is not None and isinstance(self.psk.lookup, KeyFile):
@@ -123,8 +122,12 @@ class ServerContext:
             return False
         if material.trusted == before.trusted and material.kinds == before.kinds:
             assert self.files is not None
-            for pair in self.files.pairs():
-                load_own(self.handshake, pair)
+            try:
+                for pair in self.files.pairs():
+                    load_own(self.handshake, pair)
+            except TlsFileError:
+                # A file has changed since, and the live context may have half of each: tickets go with it.
+                self.handshake = material.handshake
         else:
             # A context has a place for each kind of key, so only a new one forgets the old certificate of
             # another kind.
