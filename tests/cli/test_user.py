@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
 import signal
 import stat
@@ -16,7 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from lockwire.access.database import AccessDatabase
 from lockwire.access.passwords import verify
-from tests.cli.lockwire import Running, client_context, succeeded, up
+from tests.cli.lockwire import COMMAND, Running, client_context, environment, succeeded, up
 from tests.cli.quick import done, quickly, refused
 from tests.support import packets
 from tests.support.wire import Wire
@@ -102,6 +104,33 @@ class TestAdd:
         assert user is not None
         assert verify(user.password, b"short")
         assert user.scram is not None
+
+    def test_a_chosen_one_is_asked_for_twice_on_the_terminal(self, stopped: Path) -> None:
+        ours, theirs = pty.openpty()
+        command = [*COMMAND, "user", "add", "ann", "--prompt", *DATA]
+        with subprocess.Popen(
+            command,
+            cwd=stopped,
+            env=environment(),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        ) as process:
+            os.close(theirs)
+            shown = b""
+            for prompt in (b"Password of ann: ", b"Repeat for confirmation: "):
+                while prompt not in shown:
+                    shown += os.read(ours, 1000)
+                os.write(ours, b"correct horse\n")
+            while b"Added user ann." not in shown:
+                shown += os.read(ours, 1000)
+            assert process.wait(10) == 0
+        os.close(ours)
+        assert b"correct horse" not in shown
+        user = users_of(stopped).get("ann")
+        assert user is not None
+        assert verify(user.password, b"correct horse")
 
     def test_tags_and_groups(self, stopped: Path) -> None:
         words = ("--tag", "monitoring", "--tag", "impersonator", "--group", "a", "--group", "b")
