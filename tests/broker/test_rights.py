@@ -16,8 +16,9 @@ from lockwire.access.rules import Rule
 from lockwire.broker.exposure import SAMPLES, Exposure, masked
 from lockwire.config import ListenerSettings, Settings
 from lockwire.mqtt import reasons
+from lockwire.store.interface import SessionContent
 from lockwire.store.memory import MemoryStore
-from tests.broker.test_commit import KEPT
+from tests.broker.test_commit import KEPT, until
 from tests.support import packets
 from tests.support.inprocess import Everything, serving
 from tests.support.packets import CONNACK, DISCONNECT
@@ -48,6 +49,23 @@ async def test_the_connection_ends_with_its_identity_and_the_session_lives_on() 
         again = await served.open()
         await again.send(packets.connect("c1", username="soon", clean=False, values=KEPT))
         assert (await again.expect(CONNACK)).session_present
+
+
+@pytest.mark.parametrize(("moved", "ended"), [(7200, True), (-7200, False)])
+async def test_the_clock_of_the_day_decides_about_the_end_of_an_identity(
+    monkeypatch: pytest.MonkeyPatch, moved: int, ended: bool
+) -> None:
+    """A device without a clock of its own serves clients before it is told the time."""
+    expires = time.time() + (3600 if moved > 0 else 30)
+    async with serving(authenticator=ByList(Identity("c", "token", expires=expires))) as served:
+        client = await served.client("c1", username="c")
+        real = time.time
+        monkeypatch.setattr(time, "time", lambda: real() + moved)
+        served.broker.core.wheel.advance(served.broker.core.now + 61)
+        if ended:
+            assert (await client.expect(DISCONNECT)).reason == reasons.NOT_AUTHORIZED
+        else:
+            await client.ping()
 
 
 async def test_a_user_that_is_deleted_loses_connection_and_session_and_nobody_else_does() -> None:
@@ -103,6 +121,34 @@ async def test_who_comes_in_while_another_one_is_deleted_is_let_in() -> None:
         served.broker.end_identity("jo", "certificate", "a device of the name")
         slow.decide()
         assert (await client.expect(CONNACK)).reason == reasons.SUCCESS
+
+
+class LateSessions(MemoryStore):
+    """Gives a session when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[Callable[[], None]] = []
+
+    def open_session(self, number: int, done: Callable[[SessionContent], None]) -> None:
+        self.waiting.append(lambda: MemoryStore.open_session(self, number, done))
+
+
+async def test_a_user_that_is_deleted_while_the_session_is_read_leaves_nothing_behind() -> None:
+    store, slow = MemoryStore(), LateSessions()
+    async with serving(store) as served:
+        await served.client("c1", username="jo", clean=False, values=KEPT)
+        snapshot(store, slow)
+    async with serving(slow) as served:
+        client = await served.open()
+        await client.send(packets.connect("c1", username="jo", clean=False, values=KEPT))
+        await until(lambda: slow.waiting)
+        assert served.broker.end_identity("jo", "password", "the user jo was deleted") == 1
+        assert (await client.expect(CONNACK)).reason == reasons.NOT_AUTHORIZED
+        slow.waiting.pop()()
+        await until(lambda: not served.broker.hub.connected)
+        assert served.broker.registry.sessions == {}
+        assert served.broker.registry.connections == {}
 
 
 async def test_a_revoked_certificate_ends_its_connection_and_leaves_the_session() -> None:

@@ -52,9 +52,12 @@ class RefusingStore(MemoryStore):
         self.reason = reasons.QUOTA_EXCEEDED
 
 
-def snapshot(store: MemoryStore) -> MemoryStore:
-    """What a crash at this moment would leave: a store with the same content, which goes its own way."""
-    left = MemoryStore()
+def snapshot(store: MemoryStore, into: MemoryStore | None = None) -> MemoryStore:
+    """What a crash at this moment would leave: a store with the same content, which goes its own way.
+
+    into: the store that gets it, an empty one.
+    """
+    left = MemoryStore() if into is None else into
     operations: list[Operation] = []
     store.recover(lambda recovered: operations.extend(_operations_of(store, recovered)))
     left.commit(operations, lambda _: None)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lockwire.broker.wheel import Timer
 from lockwire.mqtt import reasons
 
 if TYPE_CHECKING:
     from lockwire.broker.connection import Connection
+
+LOOK_INTERVAL: Final = 60.0
+"""Seconds between two looks at the clock of the day, which may be set."""
 
 
 class Watch(Timer):
@@ -56,7 +59,7 @@ class Expiry(Watch):
         self._wait(connection)
 
     def _wait(self, connection: Connection) -> None:
-        left = self.expires - connection.hub.wall_time()
+        left = min(self.expires - connection.hub.wall_time(), LOOK_INTERVAL)
         connection.core.wheel.schedule(self, connection.core.now + left)
 
     def fire(self) -> None:
@@ -64,7 +67,7 @@ class Expiry(Watch):
         if connection is None:
             return
         if connection.hub.wall_time() < self.expires:
-            self._wait(connection)  # the clock of the day was set back
+            self._wait(connection)
             return
         connection.core.counters.identities_expired += 1
         connection.end(reasons.NOT_AUTHORIZED, "what proved the client's identity has expired")

@@ -231,7 +231,10 @@ class Registry:
     def has_loaded(self, session: Session) -> bool:
         """The store has given a session back; returns whether it is still wanted."""
         self._openings.pop(session.number, None)
-        return self.sessions.get(session.client_id) is session
+        if self.sessions.get(session.client_id) is session:
+            return True
+        self.connections.pop(session.number, None)
+        return False
 
     def abandoned(self, session: Session) -> None:
         """The connection that a session was read for has gone meanwhile."""
