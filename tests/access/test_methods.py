@@ -576,45 +576,7 @@ async def test_a_chosen_password_is_not_checked_before_the_rest_is_there(gate: G
     checker.close()
 
 
-# --- what changes while a decision is under way
-
-
-class Slow(Authenticator):
-    """A plug-in that accepts whom it is asked about when the test says so."""
-
-    def __init__(self) -> None:
-        self.answers: list[Callable[[], None]] = []
-
-    def authenticate(self, credentials: Credentials, done: Callable[[Decision], None]) -> None:
-        identity = Identity(credentials.username or "", "plugin")
-        self.answers.append(lambda: done(accepted(identity, "plug-in")))
-
-
-@pytest.mark.parametrize("method", ["password", "scram"])
-def test_a_user_deleted_while_another_method_is_asked_is_refused(method: str) -> None:
-    users = AccessDatabase(None)
-    users.add(make_user("jo", SECRET, generated=True, tags=("administrator",), with_scram=True))
-    passwords, plugin = PasswordChecker(users), Slow()
-    chain = ChainAuthenticator([method, "plugin"], passwords, needs_all=True, plugin=plugin)
-    credentials = Credentials("tls", PEER, "c", "jo", SECRET.encode())
-    decisions: list[Decision] = []
-    if method == "password":
-        chain.authenticate(credentials, decisions.append)
-    else:
-        exchange = chain.exchange("SCRAM-SHA-256", credentials)
-        assert exchange is not None
-        client = ScramClient("jo", SECRET)
-        steps: list[Step] = []
-        exchange.step(client.first(), steps.append)
-        exchange.step(
-            client.final(steps[0].data),
-            lambda step: decisions.extend([step.decision] if step.decision else []),
-        )
-    assert decisions == []
-    users.delete("jo", force=True)
-    plugin.answers[0]()
-    assert [(decision.identity, decision.reason) for decision in decisions] == [(None, NO)]
-    passwords.close()
+# --- what has changed since the handshake, or since CONNECT
 
 
 def test_what_was_never_proved_at_connect_does_not_still_stand(gate: Gate) -> None:

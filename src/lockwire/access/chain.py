@@ -295,9 +295,6 @@ class _All:
 
     def _combined(self) -> Decision:
         proofs = [self._proofs[name] for name in self._chain.names]
-        for method, proof in self._proofs.items():
-            if method in (PASSWORD, SCRAM) and not self._chain.passwords.knows(proof.name):
-                return refused(reasons.NOT_AUTHORIZED, f"the user {shown(proof.name)} was deleted meanwhile")
         ends = [proof.expires for proof in proofs if proof.expires]
         identity = replace(
             proofs[0],
