@@ -189,7 +189,25 @@ def test_a_list_of_a_ca_with_the_same_name_and_another_key(put: Put) -> None:
     path = put(impostor.crl(9))
     assert problems(path, WORKS) == [(CrlProblemKind.BAD_SIGNATURE, "Works CA")]
     assert denied_keys(read_crls(path), [WORKS.certificate]) == frozenset()
-    assert problems(path, WORKS, impostor) == []  # a CA that has a new key, and both are trusted
+
+
+@pytest.mark.peer("openssl")
+def test_each_of_two_cas_of_one_name_needs_its_list(put: Put, tmp_path: Path) -> None:
+    """A CA that has a new key, and both are trusted: OpenSSL refuses the clients of the one without a list."""
+    old, new = make_ca("Plant"), make_ca("Plant")
+    path = put(new.crl())
+    (problem,) = health(read_crls(path), [old.certificate, new.certificate], NOW)
+    assert problem.kind is CrlProblemKind.MISSING
+    assert health(read_crls(path), [new.certificate], NOW) == ()
+    pems = [one.certificate.public_bytes(Encoding.PEM) for one in (old, new, make_ca("pump", old))]
+    (tmp_path / "cas.pem").write_bytes(pems[0] + pems[1])
+    (tmp_path / "pump.pem").write_bytes(pems[2])
+    arguments = ["-CAfile", "cas.pem", "-CRLfile", str(path), "pump.pem"]
+    for check, accepted in ([], True), (["-crl_check"], False):
+        done = subprocess.run(
+            ["openssl", "verify", *check, *arguments], cwd=tmp_path, capture_output=True, timeout=30
+        )
+        assert (done.returncode == 0) == accepted, done.stderr
 
 
 def test_a_list_of_somebody_else_has_no_effect_and_locks_nobody_out(put: Put) -> None:

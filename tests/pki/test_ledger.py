@@ -111,3 +111,15 @@ def test_a_crash_within_a_batch_costs_the_lines_that_are_not_whole(authority: Au
     ledger.record_all([NewEntry("client", entries[2].certificate)], NOW)
     assert Ledger(path).certificate(entries[2].certificate.serial_number) == entries[2].certificate
     assert ledger.certificate(entries[2].certificate.serial_number) == entries[2].certificate
+
+
+@pytest.mark.parametrize("left", [b"\0" * 300, b'{"event": "issued", "ti' + b"\0" * 50])
+def test_zero_bytes_that_a_loss_of_power_leaves_are_passed_over(authority: Authority, left: bytes) -> None:
+    serial = authority.issue_client("pump-7").certificate.serial_number
+    with authority.ledger.path.open("ab") as file:
+        file.write(left)
+    again = Authority.open(authority.folder)
+    later = again.issue_client("pump-8").certificate
+    ledger = Ledger(again.ledger.path)
+    assert ledger.by_serial(serial) is not None
+    assert ledger.certificate(later.serial_number) == later

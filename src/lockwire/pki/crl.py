@@ -29,6 +29,7 @@ from lockwire.pki.certificate import common_name_of, keys_of
 from lockwire.pki.der import DerError
 from lockwire.pki.errors import MalformedFileError, MissingFileError
 from lockwire.pki.issuer import is_issued_by
+from lockwire.pki.reading import extension_of
 
 MAXIMUM_FILE: Final = 1 << 26
 """Bytes of a file of lists: 64 MiB, more than a million entries."""
@@ -154,7 +155,11 @@ def as_pem(der: bytes) -> bytes:
 
 def verified(lists: Sequence[RevocationList], cas: Sequence[x509.Certificate]) -> tuple[RevocationList, ...]:
     """Those that one of the CAs signed."""
-    return tuple(one for one in lists if any(one.is_signed_by(ca) for ca in cas))
+    return tuple(one for one in lists if _is_signed_by_any(one, cas))
+
+
+def _is_signed_by_any(one: RevocationList, cas: Sequence[x509.Certificate]) -> bool:
+    return any(one.is_signed_by(ca) for ca in cas)
 
 
 def denied_keys(lists: Sequence[RevocationList], cas: Sequence[x509.Certificate]) -> frozenset[str]:
@@ -181,7 +186,8 @@ def health(
             problem = _judge(max(signed, key=_age), ca, now)
             if problem is not None:
                 problems.append(problem)
-        elif not named and not _only_signs_intermediates(ca, cas):
+        elif all(_is_signed_by_any(one, cas) for one in named) and not _only_signs_intermediates(ca, cas):
+            # Those of its name, if any, are of another CA that is called the same.
             problems.append(_missing(ca))
     for one in lists:
         if id(one) not in taken:
@@ -263,10 +269,8 @@ def _only_signs_intermediates(ca: x509.Certificate, cas: Sequence[x509.Certifica
 
 
 def _may_sign_crls(ca: x509.Certificate) -> bool:
-    try:
-        return ca.extensions.get_extension_for_class(x509.KeyUsage).value.crl_sign
-    except x509.ExtensionNotFound:
-        return True
+    usage = extension_of(ca, x509.KeyUsage)
+    return usage is None or usage.crl_sign
 
 
 def _unsupported(crl: x509.CertificateRevocationList) -> str:

@@ -212,27 +212,24 @@ class Ledger:
         return len(self._by_serial)
 
     def _read(self) -> None:
-        data = self.path.read_bytes()
-        self._size = len(data)
-        self._torn = bool(data) and not data.endswith(b"\n")
-        position = 0
-        for number, line in enumerate(data.split(b"\n"), 1):
-            start, position = position, position + len(line) + 1
-            if not line:
-                continue
-            try:
-                self._take(line, start)
-            except (ValueError, KeyError, TypeError) as error:
-                # A crash cuts the last line short, and the next entry begins on a line of its own after it.
-                if (line.startswith(_START) or _START.startswith(line)) and not line.endswith(b"}"):
-                    continue
-                raise MalformedFileError(
-                    f"This line of the authority's ledger is no entry ({error!r})",
-                    "Restore the file from a backup, or correct the line: one JSON object with event, time, "
-                    "serial, profile, name, not_after and sha256.",
-                    self.path,
-                    number,
-                ) from error
+        with self.path.open("rb") as file:
+            for number, whole in enumerate(file, 1):
+                line, start = whole.removesuffix(b"\n"), self._size
+                self._size += len(whole)
+                self._torn = line == whole
+                try:
+                    if line:
+                        self._take(line, start)
+                except (ValueError, KeyError, TypeError) as error:
+                    if _is_cut_short(line):
+                        continue
+                    raise MalformedFileError(
+                        f"This line of the authority's ledger is no entry ({error!r})",
+                        "Restore the file from a backup, or correct the line: one JSON object with event, "
+                        "time, serial, profile, name, not_after and sha256.",
+                        self.path,
+                        number,
+                    ) from error
 
     def _take(self, line: bytes, start: int) -> None:
         fields = json.loads(line)
@@ -254,6 +251,15 @@ class Ledger:
             self._revoked.pop(revocation.serial, None)
         else:
             self._revoked[revocation.serial] = revocation
+
+
+def _is_cut_short(line: bytes) -> bool:
+    """Whether a crash left it: the next entry begins on a line of its own after it.
+
+    A loss of power may leave zero bytes in the place of what was written.
+    """
+    rest = line.rstrip(b"\0")
+    return (rest.startswith(_START) or _START.startswith(rest)) and not rest.endswith(b"}")
 
 
 def _entry_of(new: NewEntry, now: datetime.datetime, by: str) -> Entry:
