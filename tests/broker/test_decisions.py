@@ -9,11 +9,12 @@ import pytest
 from lockwire.access.authenticator import Authenticator, Credentials, Decision, accepted, refused
 from lockwire.access.authorizer import ASK
 from lockwire.access.identity import Identity
+from lockwire.broker.session import CROWD
 from lockwire.mqtt import reasons
 from tests.broker.test_commit import until
 from tests.support import packets
 from tests.support.inprocess import Everything, serving
-from tests.support.packets import CONNACK, PUBACK, PUBREC, SUBACK
+from tests.support.packets import CONNACK, PUBACK, PUBREC, RECEIVE_MAXIMUM, SUBACK
 
 
 class SlowRules(Everything):
@@ -167,4 +168,29 @@ async def test_changed_rules_reach_what_is_queued_and_what_is_remembered() -> No
         back = await served.open(version=4)
         assert (await back.connect("keeper", clean=False)).session_present
         await back.expect_nothing()
+        assert served.broker.core.counters.dropped_not_authorized == 1
+
+
+async def test_changed_rules_reach_what_waits_behind_retained_messages() -> None:
+    class Changing(Everything):
+        closed = False
+
+        def may_receive(self, identity: Identity, client_id: str, topic: bytes) -> bool:
+            return not self.closed or topic != b"live"
+
+    rules = Changing()
+    async with serving(authorizer=rules) as served:
+        publisher = await served.client("publisher")
+        for number in range(CROWD + 200):
+            await publisher.publish(f"kept/{number}", b"v", qos=1, retain=True)
+        slow = await served.client("slow", values=[(RECEIVE_MAXIMUM, 1)])
+        await slow.subscribe("live", qos=1)
+        await slow.subscribe("kept/#", qos=1)
+        session = served.broker.registry.sessions["slow"]
+        await publisher.publish("live", b"at a time when it was allowed", qos=1)
+        assert session.replay is not None
+        assert len(session.replay.behind) == 1
+        rules.closed = True
+        served.broker.rules_changed()
+        assert not session.replay.behind
         assert served.broker.core.counters.dropped_not_authorized == 1

@@ -211,9 +211,11 @@ class Registry:
             self._store.open_session(session.number, opening.loaded)
 
     def judge_again(self) -> None:
-        """Drops queued messages that other rules no longer let through, those of connected clients first."""
+        """Drops waiting messages that other rules no longer let through, those of connected clients first."""
         self.hub.core.begin()
-        waiting = [session for session in self.sessions.values() if session.queue]
+        waiting = [
+            session for session in self.sessions.values() if session.queue or session.replay is not None
+        ]
         waiting.sort(key=_is_connected)
         job = _Judging(self.hub, waiting)
         if waiting and job.step():

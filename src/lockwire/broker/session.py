@@ -158,26 +158,33 @@ class Session:
         self.drain()
 
     def drop_forbidden(self) -> None:
-        """Drops the queued messages that the session's rules no longer let through."""
-        queue = self.queue
-        if not queue:
-            return
-        authorizer = self.hub.authorizer
-        kept: deque[QueuedRecord] = deque()
+        """Drops the waiting messages that the session's rules no longer let through."""
         judged: dict[bytes, bool] = {}
-        for record in queue:
-            topic = record.message.topic
-            allowed = judged.get(topic)
-            if allowed is None:
-                allowed = authorizer.may_receive(self.identity, self.client_id, topic)
-                judged[topic] = allowed
-            if record.packet_id or allowed:
-                kept.append(record)
-            else:
-                self.hub.core.counters.dropped_not_authorized += 1
-                self._count(-record.message.size)
+        queue = self.queue
+        if queue:
+            kept: deque[QueuedRecord] = deque()
+            for record in queue:
+                if record.packet_id or self._may_have(record, judged):
+                    kept.append(record)
+                else:
+                    self._count(-record.message.size)
+            self.queue = kept
+        replay = self.replay
+        if replay is not None and replay.behind:
+            replay.behind = deque([record for record in replay.behind if self._may_have(record, judged)])
+
+    def _may_have(self, record: QueuedRecord, judged: dict[bytes, bool]) -> bool:
+        """Whether a waiting message may still be received; one that may not is counted and forgotten."""
+        topic = record.message.topic
+        allowed = judged.get(topic)
+        if allowed is None:
+            allowed = self.hub.authorizer.may_receive(self.identity, self.client_id, topic)
+            judged[topic] = allowed
+        if not allowed:
+            self.hub.core.counters.dropped_not_authorized += 1
+            if record.qos:
                 self._stage_key(interface.DEQUEUE, record.sequence)
-        self.queue = kept
+        return allowed
 
     def forget_messages(self) -> None:
         """The session ends, and what it held with it."""
