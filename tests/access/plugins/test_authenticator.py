@@ -195,6 +195,10 @@ async def test_a_plugin_that_cancels_itself_refuses() -> None:
         Accepted("two\nlines"),
         Accepted("kim", groups=["people"]),  # type: ignore[arg-type]
         Accepted("kim", expires="soon"),  # type: ignore[arg-type]
+        Accepted("kim", expires=float("inf")),
+        Accepted("kim", expires=float("nan")),
+        Accepted("kim", expires=10**400),
+        Accepted("kim", expires=-1.0),
         Accepted("kim", rules=(Rule("everyone", ("fly",), "#"),)),
         Refused(None),  # type: ignore[arg-type]
     ],
@@ -207,6 +211,21 @@ async def test_what_is_no_answer_refuses(answer: object) -> None:
     assert (await decide(adapter)).reason == reasons.IMPLEMENTATION_SPECIFIC_ERROR
     await decide(adapter)
     assert plugin.asked == 2, "it is not used again"
+
+
+async def test_a_name_that_cannot_be_one_fills_no_log() -> None:
+    """A server that says 200 to everybody gives the client the user name that it sent, of up to 65,535 bytes."""
+
+    async def careless(credentials: Credentials) -> Answer:
+        return Accepted(credentials.username or "")
+
+    adapter, _, _ = authenticator(careless)
+    with capture_logs() as log:
+        decision = await decide(adapter, replace(KIM, username="\u200b" * 20_000))
+    assert decision.reason == reasons.IMPLEMENTATION_SPECIFIC_ERROR
+    assert "is empty, reserved, too long, or does not print" in decision.detail
+    assert len(decision.detail) < 1000
+    assert len(str(log)) < 1000
 
 
 async def test_a_method_that_is_not_async_refuses() -> None:

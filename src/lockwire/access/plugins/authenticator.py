@@ -9,8 +9,10 @@ from collections.abc import Callable
 from typing import Final
 
 from lockwire.access.authenticator import Authenticator, Credentials, Decision, accepted, refused
+from lockwire.access.claims import LATEST
 from lockwire.access.errors import RuleError
 from lockwire.access.identity import ANONYMOUS_NAME, PLUGIN, Identity
+from lockwire.access.naming import shown
 from lockwire.access.plugins.cache import Cache
 from lockwire.access.plugins.calls import Calls, Failure
 from lockwire.access.plugins.protocol import Accepted, Answer, Plugin, Refused, Unknown
@@ -136,7 +138,8 @@ def _problem(answer: object) -> str:
     if not isinstance(answer, Accepted):
         return f"it is of type {type(answer).__name__}, expected Accepted, Refused or Unknown"
     if not _is_name(answer.name):
-        return f"the name {answer.name!r} is empty, reserved, too long, or does not print"
+        name = shown(answer.name) if isinstance(answer.name, str) else type(answer.name).__name__
+        return f"the name {name} is empty, reserved, too long, or does not print"
     if not isinstance(answer.groups, tuple) or not all(_is_name(group) for group in answer.groups):
         return "groups is no tuple of names"
     if not isinstance(answer.rules, tuple) or not all(isinstance(rule, Rule) for rule in answer.rules):
@@ -146,8 +149,9 @@ def _problem(answer: object) -> str:
             check_rule(rule)
         except RuleError as error:
             return f"one of its rules: {error}"
-    if isinstance(answer.expires, bool) or not isinstance(answer.expires, (int, float)):
-        return f"expires is {answer.expires!r}, expected a time of time.time()"
+    expires = answer.expires
+    if isinstance(expires, bool) or not isinstance(expires, (int, float)) or not 0 <= expires <= LATEST:
+        return f"expires is no time of time.time() up to {LATEST:.0f}"
     return ""
 
 

@@ -25,6 +25,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from lockwire.access.identity import Identity
+from lockwire.access.naming import shown
 from lockwire.access.passwords import hash_chosen, hash_generated, is_slow, verify
 from lockwire.access.plugins.protocol import (
     Accepted,
@@ -154,11 +155,11 @@ class SqlPlugin(Plugin):
         if row is None or row[0] is None:
             # As long as for a user that there is.
             verify(self._slow_decoy if self._has_slow else self._fast_decoy, password)
-            return Unknown(f"sql: there is no user {username!r} with a password")
+            return Unknown(f"sql: there is no user {shown(username)} with a password")
         stored = _text(row, "user_query")
         self._has_slow = self._has_slow or is_slow(stored)
         if not verify(stored, password):
-            return Refused(f"sql: wrong password for {username!r}")
+            return Refused(f"sql: wrong password for {shown(username)}")
         if self._groups_query is None:
             return Accepted(username)
         rows = self._rows(self._groups_query, parameters)
