@@ -325,6 +325,32 @@ async def test_an_answer_that_is_no_key_set_is_none(
     assert len(answer.detail) < 1000
 
 
+async def test_a_server_that_keeps_requests_hanging_is_not_asked_without_limit(
+    server: KeyServer, clock: Clock
+) -> None:
+    """Each token with a key that is not there would leave a thread behind."""
+    server.held.clear()
+    source = from_url(server, clock, deadline=0.01)
+    for number in range(10):
+        answer = await ask(source, f"forged {number}")
+        assert isinstance(answer, TokenError)
+        assert answer.unavailable
+        clock.now += 60
+    assert server.requests <= keysources.REQUESTS
+    assert "requests to it still hang" in answer.detail
+    server.held.set()
+    await until(lambda: source.requests == 0)
+    clock.now += 60
+    assert identifiers(await ask(from_url(server, clock), "old")) == ["old"]
+
+
+@pytest.mark.parametrize("url", ["https://kim:secret@login.example/keys", "http://kim:secret@192.0.2.7/keys"])
+def test_a_password_in_a_url_is_refused_and_not_shown(url: str, clock: Clock) -> None:
+    with pytest.raises(KeySetError, match="without user and password") as caught:
+        UrlKeys(url, None, 600, LOG, clock)
+    assert "secret" not in str(caught.value)
+
+
 async def test_nobody_there_is_said(clock: Clock) -> None:
     with KeyServer(b"") as gone:
         pass

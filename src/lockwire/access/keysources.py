@@ -33,6 +33,8 @@ STALE: Final = 6 * 3600.0
 """Seconds that keys are used after they were last read from a URL."""
 DEADLINE: Final = 15.0
 """Seconds for one request, from beginning to end."""
+REQUESTS: Final = 4
+"""Requests to a URL that may hang at once, each in its thread."""
 WAITING: Final = 1_024
 """Tokens that wait for keys; more are refused."""
 
@@ -192,8 +194,10 @@ class UrlKeys(KeySource):
     ) -> None:
         parts = urlsplit(url)
         host = parts.hostname or ""
-        if parts.scheme not in ("https", "http") or not host or "@" in parts.netloc:
-            raise KeySetError(f"[token] jwks: {url!r}; expected https://host/path without user and password")
+        if "@" in parts.netloc:
+            raise KeySetError(f"[token] jwks: expected https://{host}/path without user and password")
+        if parts.scheme not in ("https", "http") or not host:
+            raise KeySetError(f"[token] jwks: {url!r}; expected https://host/path")
         if parts.scheme == "http" and not is_loopback(host):
             raise KeySetError(
                 f"[token] jwks: anybody on the way can forge {url!r}; expected https (http on loopback)"
@@ -208,8 +212,10 @@ class UrlKeys(KeySource):
         self._read_at = 0.0
         self._tried_at = -FETCH_INTERVAL
         self._failure = ""
+        self.requests = 0
+        """Requests whose threads have not ended yet."""
         self._request = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self._waiting: list[tuple[str | None, str, Found]] = []
 
     def reload(self) -> None:
@@ -254,6 +260,10 @@ class UrlKeys(KeySource):
         self._tried_at = self._clock()
         self._request += 1
         request = self._request
+        if self.requests >= REQUESTS:
+            hung = KeySetError(f"{self._url}: {self.requests} requests to it still hang")
+            self._timer = loop.call_soon(self._answered, request, hung)
+            return
         late = KeySetError(f"{self._url}: no answer within {self._deadline:g} s")
         self._timer = loop.call_later(self._deadline, self._answered, request, late)
 
@@ -265,8 +275,9 @@ class UrlKeys(KeySource):
                 answer = error
             # a closed loop: the broker has gone
             with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(self._answered, request, answer)
+                loop.call_soon_threadsafe(self._finished, request, answer)
 
+        self.requests += 1
         # not of a pool: one that hangs must not hold up the broker's end
         threading.Thread(target=work, name="lockwire-token-keys", daemon=True).start()
 
@@ -275,6 +286,10 @@ class UrlKeys(KeySource):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _finished(self, request: int, answer: KeySet | Exception) -> None:
+        self.requests -= 1
+        self._answered(request, answer)
 
     def _answered(self, request: int, answer: KeySet | Exception) -> None:
         if request != self._request:

@@ -350,6 +350,7 @@ async def test_a_longer_answer_than_announced_is_not_taken_for_the_next_one() ->
         ({"url": "https://h:x/"}, "url", "no URL"),
         ({"url": "http://auth.example/"}, "url", "in the clear"),
         ({"url": "https://kim:secret@auth.example/"}, "url", "use bearer_file"),
+        ({"url": "htps://kim:secret@auth.example/"}, "url", "use bearer_file"),
         ({"url": "https://auth.example/a b"}, "url", "characters"),
         ({"url": "https://auth.example/", "ca_file": __file__}, "ca_file", "no certificates in PEM"),
         ({"url": "https://auth.example/", "ca_file": "/no/such"}, "ca_file", "there is no file"),

@@ -149,10 +149,10 @@ def _url(options: Options) -> SplitResult:
         port = url.port
     except ValueError as error:
         raise options.wrong("url", f"it is no URL: {error}") from error
+    if "@" in url.netloc:
+        raise options.wrong("url", "it holds a user name or password; use bearer_file")
     if url.scheme not in ("http", "https") or not url.hostname or port == 0:
         raise options.wrong("url", f"it is {text!r}, expected https://HOST/PATH")
-    if url.username is not None or url.password is not None:
-        raise options.wrong("url", "it holds a user name or password; use bearer_file")
     if not text.isascii() or not text.isprintable() or " " in text:
         raise options.wrong("url", "it holds characters that a URL cannot have")
     if url.scheme == "http" and not _is_loopback(url.hostname):
