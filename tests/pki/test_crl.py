@@ -193,7 +193,7 @@ def test_a_list_of_a_ca_with_the_same_name_and_another_key(put: Put) -> None:
 
 @pytest.mark.peer("openssl")
 def test_each_of_two_cas_of_one_name_needs_its_list(put: Put, tmp_path: Path) -> None:
-    """A CA that has a new key, and both are trusted: OpenSSL refuses the clients of the one without a list."""
+    """A CA with a new key beside its old one: OpenSSL refuses the clients of the one without a list."""
     old, new = make_ca("Plant"), make_ca("Plant")
     path = put(new.crl())
     (problem,) = health(read_crls(path), [old.certificate, new.certificate], NOW)

@@ -17,6 +17,7 @@ from lockwire.pki.importing import Import, KeptKey, assess, branch_of, found, re
 from lockwire.pki.keys import KeyKind, is_encrypted
 from lockwire.pki.profiles import CLIENT, SERVER
 from lockwire.pki.requests import make_request
+from tests.pki.issuing import issue
 from tests.support.crash import killed_at
 from tests.support.openssl import openssl, verifies
 
@@ -289,3 +290,14 @@ def test_a_branch_of_an_import_has_a_name_of_its_own(tmp_path: Path) -> None:
     first, second = (branch_of(given, now()).issuer.common_name for _ in range(2))
     assert first != second
     assert first.startswith("Lockwire intermediate ")
+
+
+def test_nothing_outlives_an_imported_root(tmp_path: Path) -> None:
+    """Nor where the intermediate that came with it does."""
+    root = issue("Short root", ca=True, days=100, now=now())
+    middle = issue("Long intermediate", root, ca=True, days=900, now=now())
+    (tmp_path / "ca.pem").write_bytes(middle.pem + root.pem)
+    (tmp_path / "ca.key").write_bytes(middle.key_pem)
+    authority = imported(tmp_path / "ca", tmp_path / "ca.pem", tmp_path / "ca.key")
+    leaf = authority.issue_client("pump").certificate
+    assert leaf.not_valid_after_utc == root.certificate.not_valid_after_utc

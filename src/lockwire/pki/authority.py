@@ -258,7 +258,7 @@ class Authority:
             self.check(requests, replace, now)  # making RSA keys takes long enough for others to come between
             issued = []
             for request, one, key in zip(requests, chosen, keys, strict=True):
-                branches.check_valid(self.folder / one.issuer_file, one.issuer.certificate, now)
+                branches.check_branch_valid(self.folder, one, now)
                 certificate = self._sign(request, one.issuer, key, points or self.points, now)
                 issued.append(_issued(certificate, one, request.profile, key))
             entries = [

@@ -110,7 +110,7 @@ def assemble(
 ) -> Branch:
     """A branch from its parts; `key` is the intermediate's, or the root's where there is none."""
     chain = tuple(one for one in (intermediate, cross) if one is not None)
-    return Branch(prefix, root, intermediate, cross, Issuer(intermediate or root, key, chain))
+    return Branch(prefix, root, intermediate, cross, Issuer(intermediate or root, key, chain, root))
 
 
 def with_cross(branch: Branch, cross: x509.Certificate | None) -> Branch:

@@ -130,7 +130,8 @@ def pem(*certificates: x509.Certificate) -> bytes:
 
 
 def _validity(issuer: Issuer) -> tuple[datetime.datetime, datetime.datetime]:
-    above = (issuer.certificate, *issuer.chain)
+    # An intermediate made elsewhere may outlive its root.
+    above = (issuer.certificate, *issuer.chain, issuer.root or issuer.certificate)
     begin = issuer.certificate.not_valid_before_utc
     return begin, min(one.not_valid_after_utc for one in above)
 

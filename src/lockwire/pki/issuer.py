@@ -22,11 +22,13 @@ class Issuer:
     certificate: its own; its subject is the issuer of what it signs.
     key: never printed, never logged.
     chain: what a server sends behind a leaf of this issuer, the issuer first; empty for a root.
+    root: what it all hangs on, None for a root.
     """
 
     certificate: x509.Certificate
     key: SigningKey = field(repr=False)
     chain: tuple[x509.Certificate, ...] = ()
+    root: x509.Certificate | None = None
 
     @property
     def common_name(self) -> str:
