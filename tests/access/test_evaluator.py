@@ -436,3 +436,11 @@ def test_a_subscription_that_takes_too_much_work_to_judge_is_refused() -> None:
             rules += deny("/".join(path))
     inquiry = AccessAuthorizer(Policy(rules)).inquire(JO, "c", "subscribe", "+/+/+/+/open", 0, False)
     assert (inquiry.allowed, inquiry.exhausted) == (False, True)
+
+
+def test_numbered_names_that_may_publish_beside_many_denials_are_quickly_judged() -> None:
+    """It took seconds, one step for each number below each denied name."""
+    rules = allow("#") + tuple(Rule("everyone", ("publish",), f"+/x{number or ''}") for number in range(5000))
+    rules += tuple(rule for number in range(5000) for rule in deny(f"n{number}/secret/key"))
+    authorizer = AccessAuthorizer(Policy(rules))
+    assert authorizer.granted_qos(JO, "c", "+/+/open", 2) == 2

@@ -143,7 +143,7 @@ class Cover:
                             taken = True
             if not taken:
                 return level
-            number += 1
+            number = 2 * number + 1  # devices are often numbered: not one step for each of them
 
     def _after(self, nodes: list[Node], level: str, path: list[str]) -> list[Node]:
         """Where a level leads."""
