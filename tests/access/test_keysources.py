@@ -337,7 +337,7 @@ async def test_a_server_that_keeps_requests_hanging_is_not_asked_without_limit(
         assert answer.unavailable
         clock.now += 60
     assert server.requests <= keysources.REQUESTS
-    assert "requests to it still hang" in answer.detail
+    assert "requests to it still hang" in detail(answer)
     server.held.set()
     await until(lambda: source.requests == 0)
     clock.now += 60

@@ -214,7 +214,7 @@ async def test_what_is_no_answer_refuses(answer: object) -> None:
 
 
 async def test_a_name_that_cannot_be_one_fills_no_log() -> None:
-    """A server that says 200 to everybody gives the client the user name that it sent, of up to 65,535 bytes."""
+    """A server that says 200 to everybody gives the client the user name that it sent."""
 
     async def careless(credentials: Credentials) -> Answer:
         return Accepted(credentials.username or "")
