@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -15,9 +16,13 @@ import pytest
 import structlog
 
 from lockwire import app
+from lockwire.access.database import AccessDatabase
+from lockwire.access.users import make_user
 from lockwire.app import Application, raise_file_limit
+from lockwire.broker.broker import ListenError
 from lockwire.collector import ENOUGH, Collector
 from lockwire.config import Settings
+from lockwire.control import ControlError
 from lockwire.data import DataFolder
 from lockwire.household import Household
 from lockwire.pki.certificate import alternative_names
@@ -62,6 +67,29 @@ async def test_a_new_address_of_the_host_gets_into_the_certificate_while_running
     async with asyncio.timeout(10):
         await reloaded.wait()
     assert "192.0.2.77" in alternative_names(household_on_disk.server_certificate())[1]
+
+
+async def test_a_reload_that_fails_changes_no_user_either(
+    application: Application, household_on_disk: Household, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = household_on_disk.data.access_database
+    other = path.with_name("other.db")
+    shutil.copy(path, other)
+    database = AccessDatabase(other)
+    database.add(make_user("late", "a password", generated=True))
+    database.close()
+    other.replace(path)
+
+    async def fail(settings: Settings) -> None:
+        raise ListenError("the port is taken")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(application._broker, "reload", fail)
+        with pytest.raises(ControlError, match="nothing was changed: the port is taken"):
+            await application.reload()
+    assert household_on_disk.access.get("late") is None
+    await application.reload()
+    assert household_on_disk.access.get("late") is not None
 
 
 async def test_what_lives_at_the_start_is_out_of_the_collectors_sight(application: Application) -> None:

@@ -331,10 +331,24 @@ class Application:
 
     async def _reload(self) -> Status:
         settings = self.settings if self._load is None else await asyncio.to_thread(self._load)
-        report: Status = {"warnings": settings.warnings()}
-        if self._household is not None:
-            await self._reload_access(self._household)
-            report["server_certificate"] = await self._ensure_server_certificate(settings)
+        if self._household is None:
+            return await self._reload_with(settings, {})
+        access = self._household.access
+        reread = await asyncio.to_thread(access.read_again)
+        try:
+            certificate = await self._ensure_server_certificate(settings)
+            report = await self._reload_with(settings, {"server_certificate": certificate})
+        except BaseException:
+            if reread is not None:
+                reread.close()
+            raise
+        for name, realm in access.adopt(reread):
+            self._broker.end_identity(name, realm, f"{name!r} is no longer in the access database")
+        self._enforce()
+        return report
+
+    async def _reload_with(self, settings: Settings, report: Status) -> Status:
+        """Puts other settings in force, all of them or none."""
         configure(settings.log)
         methods = self._gate.prepare(settings)
         changed = settings.metrics != self.settings.metrics
@@ -353,17 +367,11 @@ class Application:
         self._metrics = metrics
         self.settings = settings
         await self._gate.settle(settings, former)
-        self._enforce()
+        self._enforce()  # settings bring rules too
         self._files.settle()
         report["warnings"] = [*settings.warnings(), *self._files.warnings(), *self._files.problems()]
         self._log.info("reloaded")
         return report
-
-    async def _reload_access(self, household: Household) -> None:
-        """Reads users, rules and keys again; who is not among them any more leaves."""
-        for name, realm in await asyncio.to_thread(household.access.reload):
-            self._broker.end_identity(name, realm, f"{name!r} is no longer in the access database")
-        self._enforce()
 
     async def _reload_network(self, settings: Settings) -> None:
         """Has broker and responder take other settings, both or neither."""

@@ -42,6 +42,18 @@ class Removal:
     permissions: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Reread:
+    """A database that was read again and is not in use yet: adopted, or closed."""
+
+    storage: Storage
+    contents: Contents
+
+    def close(self) -> None:
+        """It will not be used."""
+        self.storage.close()
+
+
 class AccessDatabase:
     """The database of one broker.
 
@@ -72,25 +84,37 @@ class AccessDatabase:
         with self._lock:
             self._storage.close()
 
-    def reload(self) -> list[tuple[str, str]]:
-        """Reads the file again, which may be another one by now. Where that raises, what was read stays.
+    def read_again(self) -> Reread | None:
+        """Reads the file again, which may be another one by now; `adopt` puts what it holds in use.
+
+        None: there is no file. Raises as the constructor; what was read before stays in any case.
+        """
+        if self.path is None:
+            return None
+        storage = Storage(self.path)
+        try:
+            return Reread(storage, self._read(storage))
+        except BaseException:
+            storage.close()
+            raise
+
+    def adopt(self, reread: Reread | None) -> list[tuple[str, str]]:
+        """Uses what was read; nothing may have changed the database since.
 
         Gives whom it does not have any more: names with their realm, as `Identity.realm`.
         """
-        if self.path is None:
+        if reread is None:
             return []
         with self._lock:
-            storage = Storage(self.path)
-            try:
-                contents = self._read(storage)
-            except BaseException:
-                storage.close()
-                raise
             self._storage.close()
-            before = self._contents
-            self._storage, self._contents = storage, contents
+            before, contents = self._contents, reread.contents
+            self._storage, self._contents = reread.storage, contents
         users = [(name, PASSWORD) for name in before.users if name not in contents.users]
         return users + [(identity, PSK) for identity in before.psk if identity not in contents.psk]
+
+    def reload(self) -> list[tuple[str, str]]:
+        """`read_again` and `adopt` in one."""
+        return self.adopt(self.read_again())
 
     # -- users
 
