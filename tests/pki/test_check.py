@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import ipaddress
 import re
 import subprocess
 from pathlib import Path
@@ -46,6 +47,25 @@ def content(*parts: Signed | bytes, path: str = "server.pem") -> Content:
     return parse_content(
         b"".join(part if isinstance(part, bytes) else part.pem for part in parts), Path(path)
     )
+
+
+def constrained(
+    common_name: str,
+    issuer: Signed,
+    key: ec.EllipticCurvePrivateKey,
+    limit: x509.ExtensionType,
+    critical: bool,
+) -> x509.Certificate:
+    """An intermediate CA with one more extension."""
+    plain = issue(common_name, issuer, ca=True, key=key).certificate
+    builder = (
+        x509.CertificateBuilder().subject_name(plain.subject).issuer_name(plain.issuer).serial_number(9)
+        .public_key(key.public_key()).not_valid_before(plain.not_valid_before_utc)
+        .not_valid_after(plain.not_valid_after_utc).add_extension(limit, critical)
+    )  # fmt: skip
+    for extension in plain.extensions:
+        builder = builder.add_extension(extension.value, extension.critical)
+    return builder.sign(issuer.key, hashes.SHA256())
 
 
 def findings(held: Content, **more: object) -> list[Finding]:
@@ -158,6 +178,55 @@ class TestPath:
             assert (done.returncode == 0) == (not expected)
             held = content((tmp_path / "server.pem").read_bytes())
             assert wrong(held, anchors=content(anchor), at=at) == expected
+
+    def test_a_ca_that_is_for_something_else(self, tmp_path: Path, root: Signed) -> None:
+        """OpenSSL looks at a CA's extended key usage as well."""
+        for purposes, good in (([CLIENT], False), ([SERVER, CLIENT], True)):
+            key = ec.generate_private_key(ec.SECP256R1())
+            middle = Signed(
+                constrained("Clients", root, key, x509.ExtendedKeyUsage(purposes), critical=False), key
+            )
+            leaf = issue("plant.local", middle, names=["plant.local"])
+            found = wrong(content(leaf, middle), anchors=content(root))
+            assert found == (set() if good else {"issuer-purpose"})
+            accepted = self.accepts(tmp_path, leaf, middle, root, "-purpose", "sslserver")
+            assert accepted == good
+
+    @pytest.mark.parametrize(
+        ("names", "good"),
+        [
+            (["plant.local", "a.PLANT.local", "192.0.2.4"], True),
+            (["*.plant.local"], True),
+            (["a.other.local"], False),
+            (["xplant.local"], False),
+            (["q.bad.plant.local"], False),
+            (["plant.local", "198.51.100.4"], False),
+            (["192.0.2.4", "dns:192.0.2.4"], False),
+        ],
+    )
+    def test_names_that_a_ca_may_not_issue(
+        self, tmp_path: Path, root: Signed, names: list[str], good: bool
+    ) -> None:
+        network = x509.IPAddress(ipaddress.ip_network("192.0.2.0/24"))
+        constraints = x509.NameConstraints(
+            [x509.DNSName("plant.local"), network], [x509.DNSName("bad.plant.local")]
+        )
+        key = ec.generate_private_key(ec.SECP256R1())
+        middle = Signed(constrained("Plant only", root, key, constraints, critical=True), key)
+        leaf = issue("a server", middle, names=names)
+        found = wrong(content(leaf, middle), anchors=content(root))
+        assert found == (set() if good else {"name-constraints"})
+        assert self.accepts(tmp_path, leaf, middle, root) == good
+
+    def accepts(self, folder: Path, leaf: Signed, middle: Signed, root: Signed, *options: str) -> bool:
+        for file, one in (("leaf.pem", leaf), ("middle.pem", middle), ("root.pem", root)):
+            (folder / file).write_bytes(one.pem)
+        done = subprocess.run(
+            ["openssl", "verify", *options, "-attime", str(int(NOW.timestamp())), "-CAfile", "root.pem",
+             "-untrusted", "middle.pem", "leaf.pem"],
+            cwd=folder, capture_output=True, timeout=30,
+        )  # fmt: skip
+        return done.returncode == 0
 
     def test_an_issuer_with_a_dsa_key_did_sign(self, tmp_path: Path) -> None:
         key = dsa.generate_private_key(2048)

@@ -11,6 +11,7 @@ from cryptography import x509
 
 from lockwire.families import Family
 from lockwire.pki.checks.chain import check_order, check_path, check_times
+from lockwire.pki.checks.constraints import check_constraints
 from lockwire.pki.checks.family import check_family
 from lockwire.pki.checks.finding import Finding, Weight
 from lockwire.pki.checks.keys import check_key, check_serial, check_strength, check_version
@@ -27,6 +28,7 @@ __all__ = ["Finding", "Question", "Use", "Weight", "ask", "check"]
 _CHECKS: Final[tuple[Callable[[Question], Iterator[Finding]], ...]] = (
     check_times,
     check_path,
+    check_constraints,
     check_order,
     check_key,
     check_names,
