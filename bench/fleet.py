@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.brokers import Broker, Lockwire, Security
+from bench.brokers import Broker, BrokerError, Lockwire, Security
 from bench.certificates import Certificates
 from bench.delay import INTERVAL
 from bench.generator import Generator, GeneratorError, Result
@@ -86,13 +86,50 @@ class FleetLockwire(Lockwire):
         return "\n\n".join(lines) + "\n"
 
 
-def revoke_one(
-    peer: Lockwire, broker: Broker, folder: Path, generator: Generator, options: Mapping[str, object]
-) -> Result:
+@dataclass(frozen=True)
+class Setting:
+    """What a step that is not the load generator's alone works with.
+
+    folder: where the broker's data folder `data` is.
+    """
+
+    peer: Lockwire
+    broker: Broker
+    folder: Path
+    generator: Generator
+    fleet: Fleet
+
+    def run(self, *words: str) -> float:
+        """Runs a `lockwire` command on the data folder; how many seconds it took. Raises BrokerError."""
+        began = time.monotonic()
+        command = [*self.peer.program, *words, "--data", str(self.folder / "data")]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        if done.returncode != 0:
+            raise BrokerError(f"{' '.join(words)} failed: {done.stdout}{done.stderr}".strip())
+        return time.monotonic() - began
+
+
+def issue_many(setting: Setting, options: Mapping[str, object]) -> Result:
+    """Issues certificates with keys for as many devices as `connections` says, by the running broker."""
+    count = int(str(options["connections"]))
+    table = setting.folder / "devices.csv"
+    table.write_text("\n".join(["name", *(f"device-{number}" for number in range(count))]) + "\n")
+    before = _cpu_seconds(setting.broker.process)
+    seconds = setting.run("cert", "bulk", str(table), "--out", str(setting.folder / "kits"))
+    return {"certificates": count, "seconds": seconds, "cpu": _cpu_seconds(setting.broker.process) - before}
+
+
+def _cpu_seconds(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def revoke_one(setting: Setting, options: Mapping[str, object]) -> Result:
     """Revokes the certificate of one client among many that are connected; how long until it is cut off.
 
     options: of the load generator's mode idle; its connections have other certificates.
     """
+    peer, broker, folder = setting.peer, setting.broker, setting.folder
     held: Result = {}
 
     def while_they_live() -> None:
@@ -107,7 +144,7 @@ def revoke_one(
             if process.returncode != 0 or goodbye[:1] != b"\xe0":
                 raise GeneratorError(f"revoking answered {goodbye!r} and printed: {printed.strip()}")
 
-    numbers = generator.run_beside("idle", options, _all_connected(broker, options), while_they_live)
+    numbers = setting.generator.run_beside("idle", options, _all_connected(broker, options), while_they_live)
     return {**numbers, **held}
 
 

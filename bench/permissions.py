@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
-from bench.brokers import BrokerError, Lockwire
-from bench.fleet import USERNAME
+from bench.fleet import USERNAME, Setting
 from bench.generator import Result
 from lockwire.access.rules import RIGHTS, Rule, write_rules
 
@@ -23,14 +19,10 @@ def rules_of(user: int, pairs: int) -> Iterator[Rule]:
         yield Rule(who, ("publish",), f"site{number}/+/setpoint/{user}", effect="deny", qos=(0, 1))
 
 
-def put_in_force(peer: Lockwire, folder: Path, users: int, pairs: int) -> Result:
+def put_in_force(setting: Setting, options: Mapping[str, object]) -> Result:
     """Puts rules for all users in the place of those that there are, in the running broker."""
-    path = folder / "rules.json"
-    rules = [rule for user in range(users) for rule in rules_of(user, pairs)]
+    path = setting.folder / "rules.json"
+    pairs = int(str(options["pairs"]))
+    rules = [rule for user in range(setting.fleet.users) for rule in rules_of(user, pairs)]
     write_rules(path, rules)
-    began = time.monotonic()
-    command = [*peer.program, "access", "import", "--replace", str(path), "--data", str(folder / "data")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    if done.returncode != 0:
-        raise BrokerError(f"the rules were refused: {done.stdout}{done.stderr}".strip())
-    return {"rules": len(rules), "import_seconds": time.monotonic() - began}
+    return {"rules": len(rules), "import_seconds": setting.run("access", "import", "--replace", str(path))}

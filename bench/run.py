@@ -11,12 +11,18 @@ from pathlib import Path
 from bench.brokers import Broker, BrokerError, Lockwire, Peer, Security, Sketch, running
 from bench.certificates import Certificates
 from bench.delay import event_loop_delay
-from bench.fleet import FleetLockwire, revoke_one
+from bench.fleet import FleetLockwire, Setting, issue_many, revoke_one
 from bench.generator import Generator, GeneratorError, Result
 from bench.machine import Machine
 from bench.permissions import put_in_force
 from bench.scenarios import Scenario, Step
 
+WORK: dict[str, Callable[[Setting, Mapping[str, object]], Result]] = {
+    "issue": issue_many,
+    "revoke": revoke_one,
+    "rules": put_in_force,
+}
+"""The steps that are more than a run of the load generator."""
 SKETCH_REPETITIONS = 5
 FAULTS = (
     "lost",
@@ -134,12 +140,13 @@ class Bench:
                 **scenario.security.generator_options(self.certificates),
                 **(shortened(step) if self.quick else step.options),
             }
-            if step.mode == "revoke" and isinstance(peer, Lockwire):
-                result = revoke_one(peer, broker, folder, self.generator, options)
-            elif step.mode == "rules" and isinstance(peer, Lockwire) and scenario.fleet is not None:
-                result = put_in_force(peer, folder, scenario.fleet.users, int(str(options["pairs"])))
-            else:
+            work = WORK.get(step.mode)
+            if work is None:
                 result = self.generator.run(step.mode, options)
+            else:
+                assert isinstance(peer, Lockwire)
+                assert scenario.fleet is not None
+                result = work(Setting(peer, broker, folder, self.generator, scenario.fleet), options)
             numbers |= numeric(result, step.label)
         return numbers
 

@@ -48,10 +48,10 @@ class Step:
     """One run of the load generator. Its numbers get `@label` behind their key where there is a label.
 
     mode: one of the generator's; "revoke": idle, while another client's certificate is revoked; "rules":
-        rules for every user are put in force.
+        rules for every user are put in force; "issue": certificates are issued in bulk.
     """
 
-    mode: Literal["flow", "connect", "idle", "revoke", "rules"]
+    mode: Literal["flow", "connect", "idle", "revoke", "rules", "issue"]
     options: Mapping[str, object]
     label: str = ""
 
@@ -386,7 +386,25 @@ def permissions() -> Iterator[Scenario]:
         )
 
 
+def certificates() -> Iterator[Scenario]:
+    """The authority at work beside the broker's clients."""
+    yield Scenario(
+        name="1,000 P-256 device certificates with keys, cert bulk",
+        group="Identities and permissions",
+        security=Security.PLAIN,
+        steps=(Step("issue", {"connections": 1000}),),
+        metrics=(
+            Metric("seconds", "the command, s", Bound("at most", 20, relative=False)),
+            Metric("cpu", "CPU of the broker, s"),
+            Metric("loop_delay_ms", "event-loop delay, ms"),
+        ),
+        repetitions=1,
+        core=True,
+        fleet=Fleet(),
+    )
+
+
 def all_scenarios() -> list[Scenario]:
     """The full grid, in the order of the report."""
-    makers = (saturated, paced, handshakes, idle, churn, matching, stalled, logins, permissions)
+    makers = (saturated, paced, handshakes, idle, churn, matching, stalled, logins, permissions, certificates)
     return [scenario for maker in makers for scenario in maker()]
