@@ -162,6 +162,7 @@ def test_placeholders_stand_for_themselves() -> None:
         ("((a{100}){100}){100}", 0, "too large"),
         ("a" * (LARGEST + 1), 0, "too large"),
         ("a" * (LONGEST + 1), LONGEST, "too long"),
+        ("ab\udcff", 2, "no text"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_its_place(pattern: str, position: int, problem: str) -> None:

@@ -286,6 +286,13 @@ def test_a_rule_in_one_line(rule: Rule, text: str) -> None:
             "which receiving does not have",
         ),
         ({"who": "everyone", "may": ["publish"], "topics": "#", "deny": True}, "'deny' is not known here"),
+        ({"who": "user:\ud800", "may": ["publish"], "topics": "#"}, "'who' holds what is no text"),
+        ({"who": "everyone", "may": ["publish"], "topics": "a\udfff"}, "'topics' holds what is no text"),
+        ({"who": "everyone", "may": ["publish"], "regexp": "a\udfff"}, "'regexp' holds what is no text"),
+        (
+            {"who": "everyone", "may": ["publish"], "topics": "a", "note": "\udcff"},
+            "'note' holds what is no text",
+        ),
     ],
 )
 def test_a_malformed_rule_is_named_with_its_line(

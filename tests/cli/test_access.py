@@ -108,6 +108,7 @@ class TestRules:
         for words, message in (
             (("allow", "jo", "publish", "a"), "'who' is 'jo'"),
             (("allow", "everyone", "publish", "a/#/b"), "'topics' is 'a/#/b'"),
+            (("allow", "everyone", "publish", "not UTF-8: \udcff"), "'topics' holds what is no text"),
             (("remove", "1", "77"), "There is no rule 77."),
         ):
             assert message in refused("access", *words, *DATA, cwd=stopped)
@@ -316,6 +317,7 @@ class TestCheck:
             (("jo", "read", "a"), "there is no right 'read'"),
             (("jo", "publish", "a/#"), "wildcard"),
             (("jo", "subscribe", "a/#/b"), "the topic 'a/#/b'"),
+            (("jo", "publish", "\udcff"), "the topic '\\udcff'"),
         ],
     )
     def test_what_cannot_be(self, household: Path, words: tuple[str, ...], message: str) -> None:

@@ -139,6 +139,9 @@ def parse(pattern: str, placeholders: Collection[str] = ()) -> Node:
     """
     if len(pattern) > LONGEST:
         raise RegexpError(f"{pattern[:40]}...", LONGEST, "it is too long", f"{LONGEST} characters at most")
+    for position, character in enumerate(pattern):
+        if 0xD800 <= ord(character) <= 0xDFFF:
+            raise RegexpError("?", position, "a byte that is no text", "text in UTF-8")
     tree = _Parser(pattern, placeholders).parse()
     if size(tree) > LARGEST:
         raise RegexpError(

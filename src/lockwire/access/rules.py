@@ -55,6 +55,8 @@ MOST_LEVELS: Final = 200
 PLACEHOLDERS: Final = ("username", "client_id", "cn")
 
 _FORMER_WORDS: Final = {"devices": EVERYONE, "administrators": ADMINISTRATORS}
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
+"""What Python has in the place of bytes that are not UTF-8, as on a command line, or of half a pair in JSON."""
 _BRACED: Final = re.compile(r"\{([a-z_]*)\}")
 _FIELDS: Final = ("who", "may", "topics", "note", "effect", "qos", "retain", "regexp")
 
@@ -98,6 +100,9 @@ _SAME: Final = {"#": "+/#", "/#": "/+/#"}
 
 def check_rule(rule: Rule) -> None:
     """Refuses a rule that cannot be one. Raises RuleError with what is wrong and what was expected."""
+    for name in ("who", "topics", "regexp", "note"):
+        if _SURROGATE.search(getattr(rule, name)):
+            raise RuleError(f"{name!r} holds what is no text", "text in UTF-8")
     _check_who(rule.who)
     if not rule.may or not all(right in RIGHTS for right in rule.may):
         raise RuleError("'may' is not a list of rights", f"some of {json.dumps(RIGHTS)}")

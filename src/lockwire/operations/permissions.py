@@ -199,7 +199,7 @@ def _check_action(action: str, topic: str) -> None:
         if action == SUBSCRIBE:
             validate_topic_filter(topic)
         else:
-            validate_topic_name(topic.encode())
+            validate_topic_name(topic.encode(errors="surrogatepass"))
     except MqttError as error:
         raise ControlError(f"the topic {topic!r}: {error.detail}", bad_input=True) from error
 
