@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from lockwire.access.accounts import Account
 from lockwire.access.authenticator import Credentials, Decision, Exchange, Step, accepted, refused
 from lockwire.access.checker import PasswordChecker, blocked
 from lockwire.access.errors import ScramError
@@ -36,11 +37,11 @@ class ScramExchange(Exchange):
         self._passwords = passwords
         self._throttle = passwords.throttle
         self._credentials = credentials
-        self._server = ScramServer(self._verifier, passwords.users.decoy_key)
+        users = passwords.users
+        self._server = ScramServer(lambda name: _verifier(users.get(name)), users.decoy_key)
         self._origin = origin_of(credentials.peer)
         self._invited = False
         self._started = False
-        self._asked: ScramVerifier | None = None  # for the proof of what it is
 
     def step(self, data: bytes, done: Callable[[Step], None]) -> None:
         try:
@@ -79,18 +80,13 @@ class ScramExchange(Exchange):
                 attempt = self._throttle.attempt(data)
                 self._throttle.failed(self._origin, attempt, username, self._pair())
             raise
-        if user is None or user.scram != self._asked:
+        if user is None or user.scram != self._server.found:
             return _failed(f"{MECHANISM}: {shown(username)} was deleted, or has another password meanwhile")
         if is_slow(user.password):
             if wait is not None:
                 return Step(b"", blocked(wait))
             self._throttle.succeeded(self._origin, username)
         return Step(final, accepted(Identity(user.name, SCRAM, user.administrator), MECHANISM))
-
-    def _verifier(self, username: str) -> ScramVerifier | None:
-        user = self._passwords.users.get(username)
-        self._asked = None if user is None else user.scram
-        return self._asked
 
     def _is_user_blocked(self, username: str) -> bool:
         return self._throttle.users.blocked(username, self._origin) > 0
@@ -124,6 +120,10 @@ class TokenExchange(Exchange):
                 done(Step(b"", decision))
 
             self._method.check(self._credentials, data, judged)
+
+
+def _verifier(user: Account | None) -> ScramVerifier | None:
+    return None if user is None else user.scram
 
 
 def _failed(detail: str) -> Step:

@@ -68,11 +68,12 @@ class ScramServer:
         server_nonce: str | None = None,
     ) -> None:
         self.username = ""
+        self.found: ScramVerifier | None = None
+        """What the user was found to have, once `start` has looked; None: there is no such user."""
         self._lookup = lookup
         self._decoy_key = decoy_key
         self._server_nonce = server_nonce or secrets.token_urlsafe(24)
         self._verifier: ScramVerifier | None = None
-        self._known = False
         self._gs2_header = ""
         self._nonce = ""
         self._signed = ""
@@ -95,9 +96,8 @@ class ScramServer:
         if not _PRINTABLE.fullmatch(fields[1][1]):
             raise ScramError("other-error", "the client's nonce is not printable")
         self._nonce = fields[1][1] + self._server_nonce
-        found = self._lookup(self.username)
-        self._known = found is not None
-        self._verifier = found or self._decoy()
+        self.found = self._lookup(self.username)
+        self._verifier = self.found or self._decoy()
         salt = base64.b64encode(self._verifier.salt).decode()
         challenge = f"r={self._nonce},s={salt},i={self._verifier.iterations}"
         self._signed = f"{bare},{challenge}"
@@ -127,7 +127,7 @@ class ScramServer:
         matches = len(proof) == len(signature) and hmac.compare_digest(
             hashlib.sha256(_xor(proof, signature)).digest(), verifier.stored_key
         )
-        if not matches or not self._known:
+        if not matches or self.found is None:
             raise ScramError("invalid-proof", "wrong password or unknown user")
         return b"v=" + base64.b64encode(_hmac(verifier.server_key, signed)), self.username
 
