@@ -56,7 +56,7 @@ PLACEHOLDERS: Final = ("username", "client_id", "cn")
 
 _FORMER_WORDS: Final = {"devices": EVERYONE, "administrators": ADMINISTRATORS}
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
-"""What Python has in the place of bytes that are not UTF-8, as on a command line, or of half a pair in JSON."""
+"""What Python has in the place of bytes that are not UTF-8, and JSON for half of a surrogate pair."""
 _BRACED: Final = re.compile(r"\{([a-z_]*)\}")
 _FIELDS: Final = ("who", "may", "topics", "note", "effect", "qos", "retain", "regexp")
 
