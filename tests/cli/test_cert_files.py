@@ -128,6 +128,12 @@ class TestCheck:
             "1 thing is wrong.",
         ]
 
+    @pytest.mark.parametrize("host", ["mqtts://plant.local:8883", "plant.local:8883"])
+    def test_a_host_as_clients_have_it_in_their_settings(self, folder: Path, host: str) -> None:
+        assert "Nothing is wrong." in done("cert", "check", "server.pem", "--host", host, cwd=folder)
+        ended = quickly("cert", "check", "server.pem", "--host", "[2001:db8::1]:8883", cwd=folder)
+        assert "is not for 2001:db8::1;" in ended.stdout
+
     def test_at_another_time_as_json(self, folder: Path) -> None:
         ended = quickly(
             "cert", "check", "server.pem", "--ca", "ca.pem", "--at", "2100-01-01", "--json", cwd=folder
@@ -159,6 +165,8 @@ class TestCheck:
             (("server.pem", "--key", "locked.key"), "This private key is encrypted (AES-256-CBC, PBKDF2)"),
             (("server.pem", "--key", "ca.pem"), "There is no private key in this file"),
             (("server.pem", "--at", "tomorrow"), "--at tomorrow: not a time"),
+            (("server.pem", "--at", "9999-12-31T23:59:59-14:00"), "not a time"),
+            (("server.pem", "--host", "plant.local:mqtt"), "'plant.local:mqtt' is no server"),
             (("server.pem", "--use", "toy"), "--use toy: none of server, client, authority"),
         ],
     )

@@ -126,6 +126,14 @@ class TestTime:
         assert "ends on 2027-05-22, after its issuer Short CA, which ends on 2026-08-30" in finding.text
 
 
+def test_an_extension_that_is_there_twice_is_a_finding() -> None:
+    leaf = issue("plant.local", names=["plant.local"])
+    twice = leaf.der.replace(bytes.fromhex("0603551d0e"), bytes.fromhex("0603551d11"))
+    held = parse_content(twice, Path("x.der"))
+    assert "extensions" in wrong(held)
+    assert dict(inspect(held, NOW)[0].lines)["extensions"].startswith("cannot be read (Duplicate")
+
+
 @pytest.mark.peer("openssl")
 class TestPath:
     """Beside `openssl verify`, at the same time, with the same CA trusted and the same file untrusted."""

@@ -285,6 +285,18 @@ def test_alternative_names_that_are_not_allowed_are_listed_and_refused(authority
     assert kept.alternative == (x509.DNSName("valve.local"),)
 
 
+def test_a_request_with_an_extension_twice_is_malformed() -> None:
+    names = [x509.DNSName("pump.local")]
+    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+    builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    builder = builder.add_extension(x509.IssuerAlternativeName(names), critical=False)
+    der = builder.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256()).public_bytes(
+        serialization.Encoding.DER
+    )
+    with pytest.raises(MalformedFileError, match="no signing request"):
+        read_signing_request(der.replace(bytes.fromhex("0603551d12"), bytes.fromhex("0603551d11")))
+
+
 def test_a_request_without_a_name_needs_one() -> None:
     asked = read_signing_request(csr(None)[0])
     with pytest.raises(RequestError, match="no common name"):

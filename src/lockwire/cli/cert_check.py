@@ -8,6 +8,7 @@ from typing import Annotated, Final, cast, get_args
 import typer
 
 from lockwire.cli.cert import app
+from lockwire.cli.cert_chain import parse_server
 from lockwire.cli.failures import FAILED, CommandError
 from lockwire.cli.file_options import (
     FileArgument,
@@ -82,7 +83,7 @@ def check(
             key=None if key is None else _opened(read_content(key, password)),
             anchors=None if ca is None else read_content(ca),
             request=_request(file, csr),
-            host=host,
+            host=None if host is None else parse_server(host)[0],
             family=None if family is None else _family(family),
         )
     findings = run_checks(question)

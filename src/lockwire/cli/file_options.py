@@ -83,11 +83,11 @@ def parse_time(text: str | None) -> datetime.datetime:
         return datetime.datetime.now(datetime.UTC)
     try:
         given = datetime.datetime.fromisoformat(text)
-    except ValueError as error:
+        return given.replace(tzinfo=datetime.UTC) if given.tzinfo is None else given.astimezone(datetime.UTC)
+    except (ValueError, OverflowError) as error:
         raise CommandError(
             f"--at {text}: not a time", "Write it as 2027-01-31 or 2027-01-31T12:00."
         ) from error
-    return given.replace(tzinfo=datetime.UTC) if given.tzinfo is None else given.astimezone(datetime.UTC)
 
 
 def print_json(answer: object) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 from cryptography import x509
 
 from lockwire.pki.errors import InvalidNameError
+from lockwire.pki.reading import extension_of
 
 _LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x7e]+")
@@ -77,10 +78,7 @@ def alternative_values(names: Iterable[x509.GeneralName]) -> tuple[str, ...]:
 
 def alternatives_of(certificate: x509.Certificate) -> tuple[x509.GeneralName, ...]:
     """The alternative names of a certificate, none where it has none or they cannot be read."""
-    try:
-        return tuple(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
-    except (x509.ExtensionNotFound, ValueError):
-        return ()
+    return tuple(extension_of(certificate, x509.SubjectAlternativeName) or ())
 
 
 def with_addresses_as_names(names: Iterable[x509.GeneralName]) -> tuple[x509.GeneralName, ...]:

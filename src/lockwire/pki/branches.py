@@ -26,6 +26,7 @@ from lockwire.pki.errors import ExpiredError, MalformedFileError, MismatchError,
 from lockwire.pki.issuer import Issuer, SigningKey, is_issued_by
 from lockwire.pki.keys import KeyKind, generate_key, is_encrypted, key_pem, load_key
 from lockwire.pki.pem import read_certificate, read_file, read_private_key
+from lockwire.pki.reading import extension_of
 
 PRIMARY: Final = ""
 RSA: Final = "rsa-"
@@ -194,11 +195,8 @@ def root_key_place(folder: Path, prefix: str) -> str:
 
 def path_length(certificate: x509.Certificate) -> int | None:
     """The path length constraint (RFC 5280 section 4.2.1.9), None without one."""
-    try:
-        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except (x509.ExtensionNotFound, ValueError):
-        return None
-    return constraints.path_length
+    constraints = extension_of(certificate, x509.BasicConstraints)
+    return None if constraints is None else constraints.path_length
 
 
 def signing_key(key: object, file: Path) -> SigningKey:

@@ -213,7 +213,7 @@ def _problem(one: x509.Certificate, now: datetime.datetime) -> str:
         return f"begins on {one.not_valid_before_utc:%Y-%m-%d %H:%M} UTC only"
     try:
         extensions = one.extensions
-    except ValueError as error:
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         return f"has extensions that cannot be read ({error})"
     constraints = _extension(extensions, x509.BasicConstraints)
     if constraints is not None and not constraints.ca:

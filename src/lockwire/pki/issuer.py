@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
 from lockwire.pki.certificate import common_name_of
+from lockwire.pki.reading import extension_of
 
 Hash = hashes.SHA256 | hashes.SHA384 | hashes.SHA512
 SigningKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
@@ -57,10 +58,8 @@ class Issuer:
 
 def key_identifier(certificate: x509.Certificate) -> bytes:
     """The subject key identifier of a certificate, computed from its key where it states none."""
-    try:
-        return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
-    except (x509.ExtensionNotFound, ValueError):
-        return x509.SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest
+    stated = extension_of(certificate, x509.SubjectKeyIdentifier)
+    return (stated or x509.SubjectKeyIdentifier.from_public_key(certificate.public_key())).digest
 
 
 def hash_for(key: SigningKey) -> Hash | None:

@@ -23,6 +23,7 @@ from lockwire.pki.errors import InvalidNameError, MalformedFileError, RequestErr
 from lockwire.pki.keys import KeyKind, PublicKey, check_public_key
 from lockwire.pki.names import check_name
 from lockwire.pki.profiles import BRIDGE, CLIENT, PROFILES, SERVER, Profile
+from lockwire.pki.reading import extension_of
 
 MAXIMUM_DAYS: Final = 7305
 MAXIMUM_ALTERNATIVES: Final = 100
@@ -107,7 +108,12 @@ def read_signing_request(data: bytes, file: Path | None = None) -> SigningReques
         request = x509.load_pem_x509_csr(data) if is_pem else x509.load_der_x509_csr(data)
         valid, key = request.is_signature_valid, request.public_key()
         name, alternative = common_name_of(request.subject), _asked_names(request)
-    except (ValueError, UnsupportedAlgorithm, x509.UnsupportedGeneralNameType) as error:
+    except (
+        ValueError,
+        UnsupportedAlgorithm,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+    ) as error:
         raise MalformedFileError(
             "There is no signing request (CSR) that can be read in this file",
             "Make one as with openssl req -new -key KEY -subj /CN=NAME.",
@@ -165,9 +171,8 @@ def request_for(
 
 def profile_of(certificate: x509.Certificate) -> Profile:
     """The profile that a certificate of another origin amounts to, by its extended key usage."""
-    try:
-        usage = set(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
-    except (x509.ExtensionNotFound, ValueError):
+    usage = extension_of(certificate, x509.ExtendedKeyUsage)
+    if usage is None:
         return SERVER if alternatives_of(certificate) else CLIENT
     if ExtendedKeyUsageOID.SERVER_AUTH not in usage:
         return CLIENT

@@ -102,7 +102,7 @@ def check_extensions(question: Question) -> Iterator[Finding]:
         about = question.name(certificate)
         try:
             extensions = list(certificate.extensions)
-        except (ValueError, x509.DuplicateExtension) as error:
+        except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
             yield wrong(
                 "extensions", about, f"has extensions that cannot be read ({error})", "Issue it again."
             )
@@ -131,8 +131,7 @@ def _missing(certificate: x509.Certificate) -> list[str]:
     """What OpenSSL's X509_V_FLAG_X509_STRICT asks for."""
     missing = []
     if is_authority(certificate):
-        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
-        if not constraints.critical:
+        if not any(one.critical for one in certificate.extensions if one.oid == x509.BasicConstraints.oid):
             missing.append("criticality of its basic constraints")
         if extension_of(certificate, x509.KeyUsage) is None:
             missing.append("a key usage")
