@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from cryptography import x509
 
 from lockwire import app
 from lockwire.access.database import AccessDatabase
@@ -25,6 +26,8 @@ from lockwire.config import Settings
 from lockwire.control import ControlError
 from lockwire.data import DataFolder
 from lockwire.household import Household
+from lockwire.operations.outcome import Outcome, TrustChanged
+from lockwire.operations.table import perform
 from lockwire.pki.certificate import alternative_names
 from lockwire.pki.hosts import host_addresses
 
@@ -90,6 +93,31 @@ async def test_a_reload_that_fails_changes_no_user_either(
     assert household_on_disk.access.get("late") is None
     await application.reload()
     assert household_on_disk.access.get("late") is not None
+
+
+async def test_what_was_revoked_stays_out_though_another_listener_s_file_is_broken(
+    household_on_disk: Household, tmp_path: Path
+) -> None:
+    data = household_on_disk.data
+    settings = Settings.for_up(data.path, 0, 0)
+    copy = Path(shutil.copy(data.server_certificate, tmp_path / "copy.pem"))
+    first = settings.listeners[0]
+    tls = first.tls.model_copy(update={"certificate": copy})
+    other = first.model_copy(update={"name": "other", "tls": tls})
+    settings = settings.model_copy(update={"listeners": [*settings.listeners, other]})
+    application = Application(settings, household_on_disk, None)
+    await application.start()
+    try:
+        copy.write_text("cut short")
+        serial = x509.load_pem_x509_certificate(data.server_certificate.read_bytes()).serial_number
+        arguments = {"serials": [f"{serial:x}"], "by": "a test"}
+        outcome = await asyncio.to_thread(perform, household_on_disk, "cert.revoke", arguments)
+        assert TrustChanged() in outcome.effects
+        await application.apply(Outcome(effects=(TrustChanged(),)))
+        assert len(application._broker.hub.deny_list) == 1
+    finally:
+        await application.stop()
+        structlog.reset_defaults()
 
 
 async def test_what_lives_at_the_start_is_out_of_the_collectors_sight(application: Application) -> None:

@@ -277,8 +277,18 @@ class Application:
                 if self._learner is not None:
                     self._learner.settle()
             else:
-                await self._broker.reload(self.settings)
+                await self._trust_anew()
                 await self._tell_revoked()
+
+    async def _trust_anew(self) -> None:
+        """Has the listeners load their files again.
+
+        Where some listener's cannot be used, the others' are taken one by one a moment later: see FileWatch.
+        """
+        try:
+            await self._broker.reload(self.settings)
+        except _RELOAD_ERRORS as error:
+            self._log.error("not all listeners can load their files again", error=str(error))
 
     def _enforce(self) -> None:
         """Puts rules and permissions in force for everybody who is connected."""
