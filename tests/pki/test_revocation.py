@@ -15,6 +15,7 @@ from lockwire.pki.branches import RSA
 from lockwire.pki.certificate import certificate_key
 from lockwire.pki.errors import RequestError
 from lockwire.pki.founding import NewAuthority
+from lockwire.pki.importing import KeptKey, assess, found
 from lockwire.pki.keys import KeyKind
 from lockwire.pki.ledger import Revocation
 from lockwire.pki.ocsp import Good, Revoked, Unknown
@@ -31,6 +32,7 @@ from lockwire.pki.revocation import (
     why_due,
     write_crls,
 )
+from tests.pki.issuing import issue as signed
 
 DAY = datetime.timedelta(days=1)
 NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
@@ -253,3 +255,18 @@ def test_what_this_authority_cannot_revoke(authority: Authority, tmp_path: Path)
     ):
         with pytest.raises(RequestError, match=says):
             revocation_of(authority, certificate, x509.ReasonFlags.unspecified, "", now)
+
+
+def test_what_an_imported_root_issued_itself_is_denied(tmp_path: Path) -> None:
+    """An intermediate issues since then; the root has no list, but the broker denies the certificate."""
+    root = signed("Old plant CA", ca=True, days=2000, now=NOW)
+    old = signed("old-pump", root, purposes=[], now=NOW).certificate
+    found(tmp_path / "ca", assess([root.certificate], root.key, NOW), KeptKey(), NOW, "ada")
+    authority = Authority.open(tmp_path / "ca")
+    revocation = revoke(authority, old)
+    expected = {certificate_key(old.public_bytes(Encoding.DER))}
+    assert keys_of_revocations(authority, [revocation]) == expected
+    assert revoked_keys(Authority.open(tmp_path / "ca")) == expected
+    (listed,) = write_crls(authority)
+    assert listed.revoked == 0
+    assert why_due(authority, LIFETIME) is None

@@ -23,7 +23,7 @@ from lockwire.pki.certificate import certificate_key, common_name_of, key_of
 from lockwire.pki.crl import RevocationList, as_pem, read_crls
 from lockwire.pki.errors import MalformedFileError, MissingFileError, RequestError
 from lockwire.pki.files import write_public
-from lockwire.pki.issuer import Issuer
+from lockwire.pki.issuer import Issuer, is_issued_by, key_identifier
 from lockwire.pki.ledger import Entry, Revocation
 from lockwire.pki.profiles import PROFILES
 
@@ -91,14 +91,16 @@ def revocation_of(
         serial, name, not_after = certificate.serial, certificate.name, certificate.not_after
         identifier = certificate.authority or ("" if issuer is None else issuer.identifier)
     else:
-        issuer = next((one for one in authority.issuers if one.has_issued(certificate)), None)
-        if issuer is None:
+        # A root that was imported has issued some itself, though an intermediate does it now.
+        cas = (one for branch in authority.branches.values() for one in branch.certificates)
+        ca = next((one for one in cas if is_issued_by(certificate, one)), None)
+        if ca is None:
             raise RequestError(
                 "This certificate does not come from this authority",
                 "Revoke it where it was issued, and name that CA's list under tls.crl.",
             )
         serial, name = f"{certificate.serial_number:x}", common_name_of(certificate.subject) or ""
-        not_after, identifier = certificate.not_valid_after_utc, issuer.identifier
+        not_after, identifier = certificate.not_valid_after_utc, key_identifier(ca).hex()
     if not_after < now:
         raise RequestError(
             f"The certificate {serial} of {name!r} ended on {not_after:%Y-%m-%d}",
@@ -192,7 +194,8 @@ def status_of(authority: Authority, issuer: Issuer, serial: int) -> ocsp.Status:
 
 
 def _keys(authority: Authority, revocations: Iterable[Revocation]) -> Iterator[str]:
-    names = {issuer.identifier: issuer.certificate.subject for issuer in authority.issuers}
+    cas = [one for branch in authority.branches.values() for one in branch.certificates]
+    names = {key_identifier(one).hex(): one.subject for one in cas}
     for one in revocations:
         serial = int(one.serial, 16)
         name = names.get(one.authority)
