@@ -7,6 +7,7 @@ import gc
 import os
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -22,7 +23,7 @@ from lockwire.access.users import make_user
 from lockwire.app import Application, raise_file_limit
 from lockwire.broker.broker import ListenError
 from lockwire.collector import ENOUGH, Collector
-from lockwire.config import Settings
+from lockwire.config import ListenerSettings, Settings
 from lockwire.control import ControlError
 from lockwire.data import DataFolder
 from lockwire.household import Household
@@ -93,6 +94,53 @@ async def test_a_reload_that_fails_changes_no_user_either(
     assert household_on_disk.access.get("late") is None
     await application.reload()
     assert household_on_disk.access.get("late") is not None
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+@pytest.mark.parametrize("broken", ["points", "metrics", "listener"])
+async def test_a_reload_that_fails_changes_nothing(
+    household_on_disk: Household, broken: str, port: int
+) -> None:
+    points = household_on_disk.data.ca / "points.json"
+    settings = Settings.for_up(household_on_disk.data.path, 0, 0)
+    plain = ListenerSettings(
+        transport="tcp", address="127.0.0.1", port=port, name="plain", authentication=["anonymous"]
+    )
+    authority = settings.authority.model_copy(update={"crl_url": "http://crl.example/{issuer}.crl"})
+    metrics = settings.metrics.model_copy(update={"enabled": True, "port": 0})
+    changed = {"authority": authority, "metrics": metrics, "listeners": [*settings.listeners, plain]}
+    application = Application(settings, household_on_disk, lambda: settings.model_copy(update=changed))
+    await application.start()
+    before = application.status()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        if broken == "points":
+            points.mkdir()
+        elif broken == "metrics":
+            changed["metrics"] = metrics.model_copy(update={"port": taken.getsockname()[1]})
+        else:
+            changed["listeners"] = [plain.model_copy(update={"port": taken.getsockname()[1]})]
+        with pytest.raises(ControlError, match="nothing was changed"):
+            await application.reload()
+        after = application.status()
+        assert after["listeners"] == before["listeners"]
+        assert application.settings is settings
+        assert application._metrics is None
+        assert household_on_disk.authority.points.crl_url == ""
+    if broken == "points":
+        points.rmdir()
+    changed |= {"metrics": metrics, "listeners": [*settings.listeners, plain]}
+    await application.reload()
+    assert household_on_disk.authority.points.crl_url == "http://crl.example/{issuer}.crl"
+    assert [name for name, _, _ in application._broker.endpoints()] == ["tls", "wss", "plain"]
+    await application.stop()
+    structlog.reset_defaults()
 
 
 async def test_what_was_revoked_stays_out_though_another_listener_s_file_is_broken(

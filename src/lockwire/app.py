@@ -361,18 +361,19 @@ class Application:
         """Puts other settings in force, all of them or none."""
         configure(settings.log)
         methods = self._gate.prepare(settings)
-        changed = settings.metrics != self.settings.metrics
-        metrics = await self._start_metrics(settings) if changed else self._metrics
         former = self._gate.exchange(methods)
+        metrics = self._metrics
         try:
+            if settings.metrics != self.settings.metrics:
+                metrics = await self._start_metrics(settings)
             await self._reload_network(settings)
         except BaseException:
             self._gate.exchange(former)
             await self._gate.discard(methods)
-            if changed and metrics is not None:
+            if metrics is not None and metrics is not self._metrics:
                 await metrics.stop()
             raise
-        if changed and self._metrics is not None:
+        if self._metrics is not None and self._metrics is not metrics:
             await self._metrics.stop()
         self._metrics = metrics
         self.settings = settings
@@ -390,11 +391,13 @@ class Application:
             return
         prepared = await self._responder.prepare(settings.authority)
         try:
+            await self._publish_points(settings)
             await self._broker.reload(settings)
         except BaseException:
             await prepared.discard()
+            with contextlib.suppress(OSError):
+                await self._publish_points(self.settings)
             raise
-        await self._publish_points(settings)
         await self._responder.adopt(prepared)
 
     async def _reload_for_signal(self) -> None:
