@@ -90,6 +90,24 @@ def test_a_server_certificate_is_replaced_when_it_is_revoked(folder: Path, runni
     assert serial_of(file) != serial
 
 
+def test_a_server_certificate_that_cannot_be_replaced_is_said_and_revoked_all_the_same(
+    folder: Path, running: Running
+) -> None:
+    file = folder / "data" / "server" / "server.pem"
+    serial, whole = serial_of(file), file.read_bytes()
+    revoked, said = len(ledger(folder)), running.log.count("certificates revoked")
+    file.write_text("damaged")
+    try:
+        ended = quickly("cert", "revoke", serial, "--yes", "--data", "data", cwd=folder)
+        assert ended.returncode == 1
+        assert "The server's certificate could not be issued anew" in ended.stderr
+        assert str(file) in ended.stderr
+        assert len(ledger(folder)) == revoked + 1
+        assert running.log.count("certificates revoked") == said + 1
+    finally:
+        file.write_bytes(whole)
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

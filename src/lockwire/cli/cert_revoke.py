@@ -115,6 +115,12 @@ def _tell(answer: dict[str, Any]) -> None:
             "once the cause is gone.",
             FAILED,
         )
+    if answer.get("server_problem"):
+        raise CommandError(
+            f"The server's certificate could not be issued anew: {answer['server_problem']}",
+            "Run lockwire reload once the cause is gone.",
+            FAILED,
+        )
 
 
 def _certificate(file: Path) -> str:

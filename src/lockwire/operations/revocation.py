@@ -15,7 +15,7 @@ from lockwire.household import Household
 from lockwire.operations.arguments import optional_text, text, texts
 from lockwire.operations.outcome import CertificatesRevoked, Effect, Operation, Outcome, TrustChanged
 from lockwire.pki.certificate import common_name_of
-from lockwire.pki.errors import RequestError, UnknownCertificateError
+from lockwire.pki.errors import PkiError, RequestError, UnknownCertificateError
 from lockwire.pki.ledger import Entry, Ledger, Revocation
 from lockwire.pki.profiles import PROFILES, SERVER
 from lockwire.pki.revocation import keys_of_revocations, revocation_of, write_crls
@@ -57,8 +57,9 @@ def find(household: Household, arguments: Arguments) -> Outcome:
 def revoke(household: Household, arguments: Arguments) -> Outcome:
     """Revokes certificates: serials (a list), or certificate (PEM); reason, by.
 
-    Gives revoked and already, lists of serial numbers, and problem: why the revocation lists could not be
-    written, "" where they were. Nothing is revoked where one of the serials cannot be.
+    Gives revoked and already, lists of serial numbers; problem: why the revocation lists could not be
+    written, "" where they were; server_problem: the same of the server's certificate, where that was one of
+    them. Nothing is revoked where one of the serials cannot be.
     """
     authority = household.authority
     reason = _reason(optional_text(arguments, "reason") or x509.ReasonFlags.unspecified.value)
@@ -69,13 +70,15 @@ def revoke(household: Household, arguments: Arguments) -> Outcome:
     if new:
         authority.ledger.revoke(new)
     effects: list[Effect] = [CertificatesRevoked(keys_of_revocations(authority, new))]
+    server_problem = ""
     if any(_is_server(authority.ledger, one) for one in new) and household.data.server_certificate.exists():
-        household.ensure_server_certificate()
+        server_problem = _renew_server(household)
         effects.append(TrustChanged())
     answer = {
         "revoked": [one.serial for one in new],
         "already": [one.serial for one in wanted if one not in new],
         "problem": _publish(household),
+        "server_problem": server_problem,
     }
     fields = (
         ("names", ", ".join(dict.fromkeys(one.name for one in new))),
@@ -208,6 +211,15 @@ def _publish(household: Household) -> str:
     try:
         write_crls(household.authority)
     except OSError as error:
+        return str(error)
+    return ""
+
+
+def _renew_server(household: Household) -> str:
+    """Gives the server another certificate; what was revoked is denied whether this succeeds or not."""
+    try:
+        household.ensure_server_certificate()
+    except (PkiError, OSError) as error:
         return str(error)
     return ""
 
