@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -58,9 +58,15 @@ def import_mosquitto(
         print("Nothing was changed.")
 
 
-def _print_counts(answer: dict[str, list[object]], verb: str) -> None:
+def _print_counts(answer: dict[str, Any], verb: str) -> None:
     kinds = {"users": "user", "rules": "rule", "keys": "pre-shared key"}
-    counts = [(len(answer[name]), what) for name, what in kinds.items()]
-    print(f"{verb} {', '.join(f'{n} {what}' if n == 1 else f'{n} {what}s' for n, what in counts)}.")
-    if answer["there"]:
-        print(f"There already: {', '.join(map(str, answer['there']))}.")
+    print(f"{verb} {', '.join(_counted(len(answer[name]), what) for name, what in kinds.items())}.")
+    rules_there = answer["rules_there"]
+    there = [", ".join(answer["there"])] if answer["there"] else []
+    there += [_counted(rules_there, "rule")] if rules_there else []
+    if there:
+        print(f"There already: {' and '.join(there)}.")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -24,12 +24,13 @@ _WHAT: Final = ("passwords", "acl", "psk")
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What would be done. there: names and identities that are there just so."""
+    """What would be done. there: names and identities that are there just so; rules: those that are not."""
 
     users: list[PasswordLine]
     keys: list[PskLine]
     there: list[str]
     native: Native
+    rules: list[Rule]
     removed: dict[int, Rule]
 
 
@@ -51,11 +52,11 @@ def import_files(household: Household, arguments: Arguments) -> Outcome:
         return Outcome(answer)
     household.access.merge(
         [User(line.name, line.password) for line in plan.users],
-        plan.native.rules,
+        plan.rules,
         [(line.identity, line.key) for line in plan.keys],
         plan.removed,
     )
-    counts = (("users", len(plan.users)), ("keys", len(plan.keys)), ("rules", len(plan.native.rules)))
+    counts = (("users", len(plan.users)), ("keys", len(plan.keys)), ("rules", len(plan.rules)))
     return Outcome(answer, (AccessChanged(),), log="Mosquitto's files imported", fields=counts)
 
 
@@ -86,7 +87,8 @@ def _plan(household: Household, sources: dict[str, Source]) -> _Plan:
         native = native_rules(source, read_acl(source))
         # Beside it, a list of what is allowed would say nothing.
         removed = {n: rule for n, rule in household.access.rules.items() if _is_default(rule)}
-    return _Plan(users, keys, there, native, removed)
+    known = set(household.access.rules.values())
+    return _Plan(users, keys, there, native, [rule for rule in native.rules if rule not in known], removed)
 
 
 def _sort_user(
@@ -134,7 +136,8 @@ def _answer(household: Household, plan: _Plan, sources: dict[str, Source]) -> di
         "users": [line.name for line in plan.users],
         "keys": [line.identity for line in plan.keys],
         "there": plan.there,
-        "rules": [rule_fields(rule) for rule in plan.native.rules],
+        "rules": [rule_fields(rule) for rule in plan.rules],
+        "rules_there": len(plan.native.rules) - len(plan.rules),
         "removed": [rule_fields(rule) for rule in plan.removed.values()],
         "left_out": left_out,
         "notes": [*plan.native.notes, *_notes(household, plan, "acl" in sources)],
@@ -151,7 +154,10 @@ def _notes(household: Household, plan: _Plan, with_acl: bool) -> list[str]:
     others = [
         number
         for number, rule in household.access.rules.items()
-        if rule.who in (EVERYONE, ANONYMOUS) and rule.effect == ALLOW and number not in plan.removed
+        if rule.who in (EVERYONE, ANONYMOUS)
+        and rule.effect == ALLOW
+        and number not in plan.removed
+        and rule not in plan.native.rules
     ]
     if with_acl and others:
         numbers = ", ".join(map(str, others))
