@@ -106,8 +106,9 @@ class TestImport:
         refused = quickly(*words, cwd=classroom)
         assert refused.returncode == 2
         assert "myCA.key:1: This private key is encrypted" in refused.stderr
+        assert "--password-file" in refused.stderr
         assert not (classroom / "data").exists()
-        printed = done(*words, "--passphrase-file", "phrase", cwd=classroom)
+        printed = done(*words, "--password-file", "phrase", cwd=classroom)
         assert "My CA, RSA-2048" in printed
         assert "Note: 'My CA' has no keyUsage" in printed
         kept = classroom / "data" / "ca" / "root.key"
@@ -158,6 +159,18 @@ class TestRollover:
             assert "Verify return code: 0 (ok)" in presented(broker, second)
             assert "Verify return code: 0 (ok)" not in presented(broker, first)
             assert "Traceback" not in broker.log
+
+    def test_a_fleet_that_is_left_behind_is_counted(self, tmp_path: Path) -> None:
+        done("ca", "init", "--data", "data", cwd=tmp_path)
+        (tmp_path / "fleet.csv").write_text("name\n" + "".join(f"pump-{n}\n" for n in range(13)))
+        done("cert", "bulk", "fleet.csv", "--out", "kits", "--data", "data", cwd=tmp_path)
+        done("ca", "rollover", "start", "--data", "data", cwd=tmp_path)
+        done("ca", "rollover", "switch", "--data", "data", cwd=tmp_path)
+        printed = done("ca", "rollover", "finish", "--force", "--data", "data", cwd=tmp_path)
+        assert printed.count("Note: The certificate of pump-") == 10
+        assert "Note: Nor do those of 3 others: lockwire cert list --all shows them." in printed
+        shown = done("cert", "list", "--all", "--data", "data", cwd=tmp_path)
+        assert shown.count("revoked (cessationOfOperation)") == 13
 
 
 class TestRsa:

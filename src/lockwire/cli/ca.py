@@ -77,7 +77,7 @@ def init(
     passphrase = new_passphrase(passphrase_file, encrypt_root or passphrase_file is not None)
     wanted = NewAuthority(kind, rsa, None if passphrase is None else passphrase.encode(), root_key_out)
     _found(folder, lambda ca: Authority.create(ca, wanted=wanted, by=local_user()))
-    print(f"Made a certificate authority in {folder.ca}.")
+    print(f"Made a certificate authority in {folder.ca}.\n")
     _print_authority(answer_of(ask(folder, "ca.show")))
     if root_key_out is not None:
         print(f"The root's key is in {root_key_out}. Keep it in a safe place; a rollover needs it.")
@@ -131,7 +131,7 @@ def import_(
     else:
         warnings = _import_into_new(folder, arguments)
         answer = answer_of(ask(folder, "ca.show"))
-    print(f"Took over the authority in {folder.ca}.")
+    print(f"Took over the authority in {folder.ca}.\n")
     _print_authority(answer)
     _print_warnings(warnings)
 
@@ -285,11 +285,13 @@ def _refused() -> Iterator[None]:
 
 
 def _print_authority(answer: Answer) -> None:
-    for chain in answer.objects("chains"):
+    for number, chain in enumerate(answer.objects("chains")):
         root, intermediate = chain.object("root"), chain.optional("intermediate")
         notes = [f"key {chain.text('root_key')}"]
         notes += ["imported"] if chain.flag("imported") else []
-        print(f"\n{_TITLES[chain.text('name')]}")
+        if number:
+            print()
+        print(_TITLES[chain.text("name")])
         print(f"  root          {_described(root)}; {', '.join(notes)}")
         print(f"    SHA-256     {root.text('sha256')}")
         issues = "none: the root issues itself" if intermediate is None else _described(intermediate)

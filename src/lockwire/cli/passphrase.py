@@ -23,6 +23,7 @@ PassphraseFileOption = Annotated[
     Path | None,
     typer.Option(
         "--passphrase-file",
+        "--password-file",
         metavar="FILE",
         show_default=False,
         help=f"The passphrase of a key, alone in a file; - for standard input. Without it: "

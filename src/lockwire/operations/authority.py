@@ -37,6 +37,9 @@ NAMES: Final = {
 }
 """What commands call the branches."""
 
+_NAMED: Final = 10
+"""Certificates that an answer names one by one; the rest are counted."""
+
 
 def show(household: Household, arguments: Arguments) -> Outcome:
     """What the authority is made of: chains, rollover, counts, URLs."""
@@ -145,7 +148,11 @@ def finish(household: Household, arguments: Arguments) -> Outcome:
     """Drops the previous authority: force. Gives what `show` says, and the clients whose certificates end."""
     now = datetime.datetime.now(datetime.UTC)
     lost = rollover.finish(household.authority, now, flag(arguments, "force"), _by(arguments))
-    warnings = [f"The certificate of {entry.name} (serial {entry.serial}) counts no more." for entry in lost]
+    warnings = [
+        f"The certificate of {entry.name} (serial {entry.serial}) counts no more." for entry in lost[:_NAMED]
+    ]
+    if len(lost) > _NAMED:
+        warnings.append(f"Nor do those of {len(lost) - _NAMED} others: lockwire cert list --all shows them.")
     return _changed(household, arguments, warnings, "rollover finished")
 
 
