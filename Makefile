@@ -11,7 +11,7 @@ ARGS ?=
 
 BIN := .venv/bin
 STAMPS := .stamps
-HOT := $(wildcard $(addprefix src/lockwire/,mqtt/*.py tls/*.py broker/*.py store/*.py access/*.py))
+HOT := $(wildcard $(addprefix src/lockwire/,mqtt/*.py tls/*.py broker/*.py store/*.py access/*.py access/rights/*.py))
 
 .PHONY: help up test test-pure peers bench lint docs build clean
 

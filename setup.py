@@ -28,9 +28,10 @@ COMPILED = [
     ),
     "src/lockwire/tls/clienthello.py",
     *(
-        f"src/lockwire/access/{name}.py"
-        for name in ("masks", "placeholders", "regexp", "evaluator", "coverage", "authorizer")
+        f"src/lockwire/access/rights/{name}.py"
+        for name in ("masks", "placeholders", "regexp", "evaluator", "coverage")
     ),
+    "src/lockwire/access/authorizer.py",
     "src/lockwire/access/observer.py",
     "src/lockwire/tls/session.py",
     "src/lockwire/store/interface.py",

@@ -16,8 +16,8 @@ from bench.brokers import Broker, BrokerError, Lockwire, Security
 from bench.certificates import Certificates
 from bench.delay import INTERVAL
 from bench.generator import Generator, GeneratorError, Result
-from lockwire.access.passwords import hash_chosen, hash_generated
-from lockwire.access.users import User
+from lockwire.access.database.users import User
+from lockwire.access.methods.passwords import hash_chosen, hash_generated
 from lockwire.data import DataFolder
 from lockwire.household import Household
 

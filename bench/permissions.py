@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from bench.fleet import USERNAME, Setting
 from bench.generator import Result
-from lockwire.access.rules import RIGHTS, Rule, write_rules
+from lockwire.access.rights.rules import RIGHTS, Rule, write_rules
 
 
 def rules_of(user: int, pairs: int) -> Iterator[Rule]:

@@ -18,8 +18,8 @@ import structlog
 from cryptography import x509
 
 from lockwire import app
-from lockwire.access.database import AccessDatabase
-from lockwire.access.users import make_user
+from lockwire.access.database.database import AccessDatabase
+from lockwire.access.database.users import make_user
 from lockwire.app import Application, raise_file_limit
 from lockwire.broker.broker import ListenError
 from lockwire.collector import ENOUGH, Collector
@@ -29,8 +29,8 @@ from lockwire.data import DataFolder
 from lockwire.household import Household
 from lockwire.operations.outcome import Outcome, TrustChanged
 from lockwire.operations.table import perform
+from lockwire.pki.authority.hosts import host_addresses
 from lockwire.pki.certificate import alternative_names
-from lockwire.pki.hosts import host_addresses
 
 
 @pytest.fixture

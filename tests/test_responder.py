@@ -21,9 +21,9 @@ from cryptography.x509 import ocsp
 
 from lockwire.config.access import AuthoritySettings
 from lockwire.log import get_log
-from lockwire.pki.authority import Authority
-from lockwire.pki.ledger import Revocation
-from lockwire.pki.revocation import write_crls
+from lockwire.pki.authority.authority import Authority
+from lockwire.pki.authority.ledger import Revocation
+from lockwire.pki.revocation.publishing import write_crls
 from lockwire.responder import OcspAnswers, Responder
 
 SERVED = AuthoritySettings(serve=True, port=0)

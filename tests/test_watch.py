@@ -20,11 +20,11 @@ from cryptography import x509
 from structlog.testing import capture_logs
 
 from lockwire import watch as watch_module
-from lockwire.access.chain import ChainAuthenticator
-from lockwire.access.checker import PasswordChecker
-from lockwire.access.database import AccessDatabase
-from lockwire.access.keysources import key_source
-from lockwire.access.tokens import TokenVerifier
+from lockwire.access.database.database import AccessDatabase
+from lockwire.access.methods.chain import ChainAuthenticator
+from lockwire.access.methods.checker import PasswordChecker
+from lockwire.access.tokens.keysources import key_source
+from lockwire.access.tokens.verifier import TokenVerifier
 from lockwire.broker.broker import Broker
 from lockwire.config import ListenerSettings, Settings, TlsSettings
 from lockwire.config.access import PskSettings, TokenSettings

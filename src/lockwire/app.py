@@ -35,9 +35,9 @@ from lockwire.operations.outcome import (
     Outcome,
     UserGone,
 )
+from lockwire.pki.authority.points import RevocationPoints
 from lockwire.pki.errors import PkiError
-from lockwire.pki.points import RevocationPoints
-from lockwire.pki.revocation import revoked_keys
+from lockwire.pki.revocation.publishing import revoked_keys
 from lockwire.responder import Responder
 from lockwire.store.memory import MemoryStore
 from lockwire.tls.errors import TlsFileError, TlsPolicyError

@@ -11,22 +11,22 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from lockwire.access.database import AccessDatabase, create_database
+from lockwire.access.database.database import AccessDatabase, create_database
+from lockwire.access.database.takeover import take_over
+from lockwire.access.database.users import ADMINISTRATOR as ADMINISTRATOR_TAG
+from lockwire.access.database.users import make_user
 from lockwire.access.errors import AccessFileError
 from lockwire.access.learning.memory import Learning
-from lockwire.access.passwords import generate_password
-from lockwire.access.policy import Policy
-from lockwire.access.rules import DEFAULT_RULES, Rule
-from lockwire.access.takeover import take_over
-from lockwire.access.users import ADMINISTRATOR as ADMINISTRATOR_TAG
-from lockwire.access.users import make_user
+from lockwire.access.methods.passwords import generate_password
+from lockwire.access.rights.policy import Policy
+from lockwire.access.rights.rules import DEFAULT_RULES, Rule
 from lockwire.control import ControlError
 from lockwire.data import DataFolder
-from lockwire.pki import profiles
-from lockwire.pki.authority import Authority
-from lockwire.pki.hosts import host_addresses, host_names
+from lockwire.pki.authority import profiles
+from lockwire.pki.authority.authority import Authority
+from lockwire.pki.authority.hosts import host_addresses, host_names
+from lockwire.pki.authority.server import CERTIFICATE, ensure_server_certificate
 from lockwire.pki.pem import read_certificate
-from lockwire.pki.server import CERTIFICATE, ensure_server_certificate
 
 ADMINISTRATOR: Final = "admin"
 

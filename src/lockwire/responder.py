@@ -27,9 +27,9 @@ from structlog.typing import FilteringBoundLogger
 
 from lockwire.config.access import AuthoritySettings
 from lockwire.http import HttpServer, Request, Response, method_not_allowed, plain
-from lockwire.pki import ocsp
-from lockwire.pki.authority import Authority
-from lockwire.pki.revocation import (
+from lockwire.pki.authority.authority import Authority
+from lockwire.pki.revocation import ocsp
+from lockwire.pki.revocation.publishing import (
     CRL_DER,
     CRL_PEM,
     Published,

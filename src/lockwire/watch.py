@@ -22,7 +22,7 @@ from structlog.typing import FilteringBoundLogger
 
 from lockwire.access.errors import AccessError
 from lockwire.access.identity import PSK
-from lockwire.access.tokens import TokenVerifier
+from lockwire.access.tokens.verifier import TokenVerifier
 from lockwire.broker.broker import Broker
 from lockwire.config import Settings
 from lockwire.tls.context import ServerContext

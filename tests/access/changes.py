@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from lockwire.access.database import AccessDatabase
-from lockwire.access.policy import ResourcePermission, TopicPermission
-from lockwire.access.rules import Rule
-from lockwire.access.users import User
+from lockwire.access.database.database import AccessDatabase
+from lockwire.access.database.users import User
+from lockwire.access.rights.policy import ResourcePermission, TopicPermission
+from lockwire.access.rights.rules import Rule
 
 _HASH = "$sha256$AAAAAAAAAAAAAAAAAAAAAA==$47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 

@@ -12,15 +12,15 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from lockwire.access.authenticator import Authenticator, Credentials, Decision, Step
-from lockwire.access.chain import ChainAuthenticator
-from lockwire.access.checker import PasswordChecker
-from lockwire.access.database import AccessDatabase
+from lockwire.access.database.database import AccessDatabase
+from lockwire.access.database.users import User, make_user
 from lockwire.access.identity import ANONYMOUS_IDENTITY, Identity
-from lockwire.access.passwords import generate_password
-from lockwire.access.scram import ScramClient
-from lockwire.access.users import User, make_user
+from lockwire.access.methods.chain import ChainAuthenticator
+from lockwire.access.methods.checker import PasswordChecker
+from lockwire.access.methods.passwords import generate_password
+from lockwire.access.methods.scram import ScramClient
 from lockwire.mqtt import reasons
-from lockwire.pki.authority import Authority
+from lockwire.pki.authority.authority import Authority
 from lockwire.pki.certificate import certificate_key
 
 SECRET = generate_password()

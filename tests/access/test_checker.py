@@ -10,14 +10,14 @@ from pathlib import Path
 import argon2
 import pytest
 
-from lockwire.access import checker
 from lockwire.access.authenticator import Credentials, Decision, Step
-from lockwire.access.checker import PasswordChecker
-from lockwire.access.database import AccessDatabase
-from lockwire.access.exchanges import ScramExchange
-from lockwire.access.passwords import generate_password, hash_chosen, verify
-from lockwire.access.scram import ScramClient
-from lockwire.access.users import User, make_user
+from lockwire.access.database.database import AccessDatabase
+from lockwire.access.database.users import User, make_user
+from lockwire.access.methods import checker
+from lockwire.access.methods.checker import PasswordChecker
+from lockwire.access.methods.exchanges import ScramExchange
+from lockwire.access.methods.passwords import generate_password, hash_chosen, verify
+from lockwire.access.methods.scram import ScramClient
 from lockwire.mqtt import reasons
 from tests.support.peers import peer_path
 

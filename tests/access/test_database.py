@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from lockwire.access import storage
-from lockwire.access.database import AccessDatabase, Removal
+from lockwire.access.database import storage
+from lockwire.access.database.database import AccessDatabase, Removal
+from lockwire.access.database.users import User, make_user
 from lockwire.access.errors import AccessFileError, RuleError, UserError
-from lockwire.access.passwords import generate_password, hash_chosen
-from lockwire.access.policy import ResourcePermission, TopicPermission
-from lockwire.access.rules import Rule
-from lockwire.access.users import User, make_user
+from lockwire.access.methods.passwords import generate_password, hash_chosen
+from lockwire.access.rights.policy import ResourcePermission, TopicPermission
+from lockwire.access.rights.rules import Rule
 from tests.access import changes
 
 ADMIN = make_user("admin", generate_password(), generated=True, tags=["administrator"], with_scram=True)

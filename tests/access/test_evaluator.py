@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lockwire.access.authorizer import REFUSED, AccessAuthorizer
-from lockwire.access.coverage import Cover, _cover_with_expressions, cover
 from lockwire.access.errors import RuleError
-from lockwire.access.evaluator import Subject
 from lockwire.access.identity import ANONYMOUS_IDENTITY, Identity
-from lockwire.access.masks import is_refused, publish_bit, subscription_bits
-from lockwire.access.placeholders import values_of
-from lockwire.access.policy import Policy
-from lockwire.access.rules import RIGHTS, Rule
+from lockwire.access.rights.coverage import Cover, _cover_with_expressions, cover
+from lockwire.access.rights.evaluator import Subject
+from lockwire.access.rights.masks import is_refused, publish_bit, subscription_bits
+from lockwire.access.rights.placeholders import values_of
+from lockwire.access.rights.policy import Policy
+from lockwire.access.rights.rules import RIGHTS, Rule
 from lockwire.mqtt.topics import matches
 
 CLIENT_ID = "c"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from lockwire.access.authorizer import AccessAuthorizer
-from lockwire.access.explain import explain
 from lockwire.access.identity import ANONYMOUS_IDENTITY, Identity
-from lockwire.access.policy import Policy, ResourcePermission, TopicPermission
-from lockwire.access.rules import RIGHTS, Rule
+from lockwire.access.rights.explain import explain
+from lockwire.access.rights.policy import Policy, ResourcePermission, TopicPermission
+from lockwire.access.rights.rules import RIGHTS, Rule
 from tests.support.inprocess import serving
 from tests.support.packets import PUBACK, SUBACK, publish, subscribe
 

@@ -21,10 +21,10 @@ from cryptography.x509.oid import NameOID
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from structlog.testing import capture_logs
 
-from lockwire.access import keysources
 from lockwire.access.errors import KeySetError, TokenError
-from lockwire.access.jwks import MAXIMUM_BYTES, TokenKey, parse_jwks
-from lockwire.access.keysources import FileKeys, KeySource, UrlKeys, key_source
+from lockwire.access.tokens import keysources
+from lockwire.access.tokens.jwks import MAXIMUM_BYTES, TokenKey, parse_jwks
+from lockwire.access.tokens.keysources import FileKeys, KeySource, UrlKeys, key_source
 from lockwire.config.access import TokenSettings
 from tests.support.keyserver import KeyServer
 

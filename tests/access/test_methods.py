@@ -27,20 +27,20 @@ from lockwire.access.authenticator import (
     refused,
     unknown,
 )
-from lockwire.access.chain import ChainAuthenticator
-from lockwire.access.checker import PasswordChecker
-from lockwire.access.database import AccessDatabase
+from lockwire.access.database.database import AccessDatabase
+from lockwire.access.database.users import make_user
 from lockwire.access.identity import ANONYMOUS_IDENTITY, Identity
-from lockwire.access.keysources import Secret
-from lockwire.access.passwords import generate_password
-from lockwire.access.rules import Rule
-from lockwire.access.scram import ScramClient
-from lockwire.access.throttle import LoginThrottle
-from lockwire.access.tokens import TokenVerifier
-from lockwire.access.users import make_user
+from lockwire.access.methods.chain import ChainAuthenticator
+from lockwire.access.methods.checker import PasswordChecker
+from lockwire.access.methods.passwords import generate_password
+from lockwire.access.methods.scram import ScramClient
+from lockwire.access.methods.throttle import LoginThrottle
+from lockwire.access.rights.rules import Rule
+from lockwire.access.tokens.keysources import Secret
+from lockwire.access.tokens.verifier import TokenVerifier
 from lockwire.config.access import TokenSettings
 from lockwire.mqtt import reasons
-from lockwire.pki.authority import Authority
+from lockwire.pki.authority.authority import Authority
 from lockwire.pki.certificate import certificate_key
 
 SECRET = generate_password()

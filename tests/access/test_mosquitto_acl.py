@@ -11,9 +11,9 @@ import pytest
 
 from lockwire.access.authorizer import AccessAuthorizer
 from lockwire.access.identity import ANONYMOUS_IDENTITY, Identity
-from lockwire.access.masks import publish_bit
-from lockwire.access.policy import Policy
-from lockwire.access.rules import PUBLISH, RECEIVE, SUBSCRIBE, Rule
+from lockwire.access.rights.masks import publish_bit
+from lockwire.access.rights.policy import Policy
+from lockwire.access.rights.rules import PUBLISH, RECEIVE, SUBSCRIBE, Rule
 from tests.support import packets
 from tests.support.broker import free_port
 from tests.support.peers import peer_path

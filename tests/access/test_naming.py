@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import NameOID
 
-from lockwire.access.naming import (
+from lockwire.access.methods.naming import (
     SOURCES,
     CertificateNames,
     assigned_client_id,

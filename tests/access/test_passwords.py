@@ -9,7 +9,7 @@ import argon2
 import pytest
 
 from lockwire.access.errors import PasswordHashError
-from lockwire.access.passwords import (
+from lockwire.access.methods.passwords import (
     ALPHABET,
     check_stored,
     generate_password,

@@ -7,8 +7,8 @@ import pytest
 from lockwire.access.authorizer import EVERY_PUBLISH, REFUSED, AccessAuthorizer
 from lockwire.access.errors import RuleError
 from lockwire.access.identity import Identity
-from lockwire.access.policy import Policy, ResourcePermission, TopicPermission
-from lockwire.access.rules import DEFAULT_RULES, RIGHTS, Rule
+from lockwire.access.rights.policy import Policy, ResourcePermission, TopicPermission
+from lockwire.access.rights.rules import DEFAULT_RULES, RIGHTS, Rule
 
 JO = Identity("jo", "password")
 FULL = ResourcePermission(".*", ".*", ".*")

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lockwire.access.coverage import filter_automaton, filter_tree
-from lockwire.access.masks import RECEIVE, subscription_bits
-from lockwire.access.regexp import STATES, WORK, Automaton, covered
-from lockwire.access.regexp_syntax import LARGEST, LONGEST, RegexpError, parse
+from lockwire.access.rights.coverage import filter_automaton, filter_tree
+from lockwire.access.rights.masks import RECEIVE, subscription_bits
+from lockwire.access.rights.regexp import STATES, WORK, Automaton, covered
+from lockwire.access.rights.regexp_syntax import LARGEST, LONGEST, RegexpError, parse
 from lockwire.mqtt.topics import matches
 
 NOBODY = ["", "", ""]

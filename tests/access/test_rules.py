@@ -19,8 +19,8 @@ from lockwire.access.authorizer import (
 )
 from lockwire.access.errors import AccessFileError
 from lockwire.access.identity import ANONYMOUS_IDENTITY, Identity
-from lockwire.access.policy import Policy
-from lockwire.access.rules import (
+from lockwire.access.rights.policy import Policy
+from lockwire.access.rights.rules import (
     DEFAULT_RULES,
     RIGHTS,
     Rule,

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lockwire.access.errors import ScramError
-from lockwire.access.scram import (
+from lockwire.access.methods.scram import (
     ITERATIONS,
     ScramClient,
     ScramServer,

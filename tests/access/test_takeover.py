@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lockwire.access import takeover
-from lockwire.access.database import AccessDatabase
+from lockwire.access.database import takeover
+from lockwire.access.database.database import AccessDatabase
 from lockwire.access.errors import AccessFileError
-from lockwire.access.rules import DEFAULT_RULES, Rule
+from lockwire.access.rights.rules import DEFAULT_RULES, Rule
 
 HASH = "$sha256$AAAA$47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 KEYS = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="

@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from lockwire.access.throttle import LoginThrottle, Throttle, UserThrottle, Wait, origin_of
+from lockwire.access.methods.throttle import LoginThrottle, Throttle, UserThrottle, Wait, origin_of
 
 
 class Clock:

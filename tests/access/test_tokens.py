@@ -21,10 +21,10 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from lockwire.access.errors import KeySetError, TokenError
 from lockwire.access.identity import TOKEN, Identity
-from lockwire.access.jwks import parse_jwks
-from lockwire.access.keysources import FileKeys, Found, KeySource, Secret, key_source
-from lockwire.access.rules import Rule
-from lockwire.access.tokens import MAXIMUM_BYTES, TokenVerifier, is_token
+from lockwire.access.rights.rules import Rule
+from lockwire.access.tokens.jwks import parse_jwks
+from lockwire.access.tokens.keysources import FileKeys, Found, KeySource, Secret, key_source
+from lockwire.access.tokens.verifier import MAXIMUM_BYTES, TokenVerifier, is_token
 from lockwire.config.access import TokenSettings
 
 NOW = 1_800_000_000

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lockwire.access.regexp_syntax import RegexpError
-from lockwire.access.translation import Translation, translate
+from lockwire.access.rights.regexp_syntax import RegexpError
+from lockwire.access.rights.translation import Translation, translate
 from lockwire.mqtt.topics import matches
 
 

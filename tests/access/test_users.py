@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lockwire.access.errors import ScramError, UserError
-from lockwire.access.passwords import generate_password, verify
-from lockwire.access.scram import derive_verifier
-from lockwire.access.users import (
+from lockwire.access.database.users import (
     TAGS,
     User,
     check_name,
@@ -16,6 +13,9 @@ from lockwire.access.users import (
     sorted_tags,
     verifier_text,
 )
+from lockwire.access.errors import ScramError, UserError
+from lockwire.access.methods.passwords import generate_password, verify
+from lockwire.access.methods.scram import derive_verifier
 
 KEYS = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import jwt
 
-from lockwire.access.chain import ChainAuthenticator
-from lockwire.access.checker import PasswordChecker
-from lockwire.access.database import AccessDatabase
-from lockwire.access.keysources import Secret
-from lockwire.access.passwords import generate_password
-from lockwire.access.scram import ScramClient
-from lockwire.access.tokens import TokenVerifier
-from lockwire.access.users import make_user
+from lockwire.access.database.database import AccessDatabase
+from lockwire.access.database.users import make_user
+from lockwire.access.methods.chain import ChainAuthenticator
+from lockwire.access.methods.checker import PasswordChecker
+from lockwire.access.methods.passwords import generate_password
+from lockwire.access.methods.scram import ScramClient
+from lockwire.access.tokens.keysources import Secret
+from lockwire.access.tokens.verifier import TokenVerifier
 from lockwire.config.access import TokenSettings
 from lockwire.mqtt import reasons
 from tests.broker.test_commit import KEPT, until

@@ -12,7 +12,7 @@ import pytest
 from lockwire.access.authenticator import Authenticator, Credentials, Decision, accepted
 from lockwire.access.identity import Identity
 from lockwire.access.observer import Observer
-from lockwire.access.rules import Rule
+from lockwire.access.rights.rules import Rule
 from lockwire.broker.exposure import SAMPLES, Exposure, masked
 from lockwire.config import ListenerSettings, Settings
 from lockwire.mqtt import reasons

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from lockwire.access.database import AccessDatabase
-from lockwire.access.passwords import hash_generated
-from lockwire.access.rules import DEFAULT_RULES, Rule
+from lockwire.access.database.database import AccessDatabase
+from lockwire.access.methods.passwords import hash_generated
+from lockwire.access.rights.rules import DEFAULT_RULES, Rule
 from tests.cli.lockwire import Running, client_context, lockwire, up
 from tests.cli.quick import done, quickly, refused
 from tests.support import packets

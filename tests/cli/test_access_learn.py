@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lockwire.access.users import make_user
+from lockwire.access.database.users import make_user
 from lockwire.data import DataFolder
 from lockwire.household import Household
 from tests.cli.quick import done, quickly, refused

@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from lockwire.pki.authority import Authority
+from lockwire.pki.authority.authority import Authority
 from tests.cli.lockwire import Running
 from tests.cli.quick import done, quickly, refused
 

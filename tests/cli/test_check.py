@@ -14,7 +14,7 @@ from lockwire.cli.tls_names import check_tls_names
 from lockwire.config import Settings, load
 from lockwire.data import DataFolder
 from lockwire.household import Household
-from lockwire.pki.check import Finding, Weight
+from lockwire.pki.toolkit.check import Finding, Weight
 from lockwire.rehearsal import rehearse
 from tests.cli.lockwire import lockwire
 from tests.tls.certificates import TestPki, make, make_crl

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lockwire.pki.authority import Authority
+from lockwire.pki.authority.authority import Authority
 from lockwire.pki.certificate import alternative_names
 from lockwire.pki.files import write_private, write_public
 from lockwire.pki.pem import read_certificate

@@ -16,8 +16,8 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from lockwire.access.database import AccessDatabase
-from lockwire.access.passwords import verify
+from lockwire.access.database.database import AccessDatabase
+from lockwire.access.methods.passwords import verify
 from tests.cli.lockwire import COMMAND, Running, client_context, environment, succeeded, up
 from tests.cli.quick import done, quickly, refused
 from tests.support import packets

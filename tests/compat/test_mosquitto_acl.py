@@ -12,9 +12,9 @@ import pytest
 
 from lockwire.access.authorizer import AccessAuthorizer
 from lockwire.access.identity import ANONYMOUS_IDENTITY, PASSWORD, Identity
-from lockwire.access.masks import publish_bit
-from lockwire.access.policy import Policy
-from lockwire.access.rules import Rule, check_rule
+from lockwire.access.rights.masks import publish_bit
+from lockwire.access.rights.policy import Policy
+from lockwire.access.rights.rules import Rule, check_rule
 from lockwire.compat.mosquitto.acl import AclLine, read_acl
 from lockwire.compat.mosquitto.lines import Source
 from lockwire.compat.mosquitto.rules import filtered_rules, native_rules

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lockwire.access.passwords import verify
-from lockwire.access.rules import DEFAULT_RULES, Rule
+from lockwire.access.methods.passwords import verify
+from lockwire.access.rights.rules import DEFAULT_RULES, Rule
 from lockwire.compat.mosquitto.lines import Source
 from lockwire.compat.mosquitto.passwords import read_passwords
 from lockwire.compat.mosquitto.psk import read_psk

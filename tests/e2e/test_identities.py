@@ -15,8 +15,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from lockwire.access.database import AccessDatabase
-from lockwire.access.users import User
+from lockwire.access.database.database import AccessDatabase
+from lockwire.access.database.users import User
 from lockwire.data import DataFolder
 from tests.e2e.site import Files, Site
 from tests.support import packets

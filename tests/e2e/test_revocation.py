@@ -16,7 +16,7 @@ import pytest
 from cryptography import x509
 
 from lockwire.mqtt import reasons
-from lockwire.pki.revocation import BACKDATED
+from lockwire.pki.revocation.publishing import BACKDATED
 from tests.cli.quick import done
 from tests.e2e.site import Site
 from tests.support import packets

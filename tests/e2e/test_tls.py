@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from lockwire.pki.authority import Authority
+from lockwire.pki.authority.authority import Authority
 from tests.e2e.site import Files, Site
 from tests.support import packets
 from tests.support.peers import peer_path

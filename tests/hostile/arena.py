@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from lockwire.pki.authority import Authority
+from lockwire.pki.authority.authority import Authority
 from tests.support import packets
 from tests.support.daemon import Lockwire
 from tests.support.wire import Address, Wire

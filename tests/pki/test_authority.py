@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from lockwire.pki.authority import Authority, Issued, server_common_name
+from lockwire.pki.authority.authority import Authority, Issued, server_common_name
+from lockwire.pki.authority.certificates import random_serial
 from lockwire.pki.certificate import alternative_names, common_name, common_name_of, describe
-from lockwire.pki.certificates import random_serial
 from lockwire.pki.errors import (
     AuthorityExistsError,
     ExpiredError,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lockwire.pki.bulk import Row, read_table, request_of
+from lockwire.pki.authority.bulk import Row, read_table, request_of
+from lockwire.pki.authority.profiles import CLIENT, SERVER
 from lockwire.pki.errors import MalformedFileError, MissingFileError
-from lockwire.pki.profiles import CLIENT, SERVER
 from tests.support.openssl import openssl
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lockwire.pki.certificate import certificate_key, key_of
-from lockwire.pki.denylist import DenyList
+from lockwire.pki.revocation.denylist import DenyList
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from cryptography import x509
 
-from lockwire.pki.chain import Explained, explain_chain, public_roots
 from lockwire.pki.errors import UnreachableError
-from lockwire.pki.fetching import MAXIMUM_SIZE, fetch_certificates
+from lockwire.pki.toolkit.chain import Explained, explain_chain, public_roots
+from lockwire.pki.toolkit.fetching import MAXIMUM_SIZE, fetch_certificates
 from tests.pki.issuing import NOW, Signed, issue
 from tests.pki.serving import http_server, slow_server
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lockwire.pki.changes import Changes, complete
+from lockwire.pki.authority.changes import Changes, complete
 from tests.support.crash import killed_at
 
 

@@ -18,13 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lockwire.families import FAMILIES, find_family
-from lockwire.pki.chain import explain_chain
-from lockwire.pki.check import Finding, Weight, ask, check
-from lockwire.pki.checks.names import matches
-from lockwire.pki.content import Content, parse_content, read_content
-from lockwire.pki.convert import Wish, convert
 from lockwire.pki.errors import MalformedFileError, PkiError
-from lockwire.pki.inspect import inspect
+from lockwire.pki.toolkit.chain import explain_chain
+from lockwire.pki.toolkit.check import Finding, Weight, ask, check
+from lockwire.pki.toolkit.checks.names import matches
+from lockwire.pki.toolkit.content import Content, parse_content, read_content
+from lockwire.pki.toolkit.convert import Wish, convert
+from lockwire.pki.toolkit.inspect import inspect
 from tests.pki.issuing import CLIENT, NOW, SERVER, Signed, general, issue, name, openssl, rsa_key, usage
 
 
@@ -644,7 +644,7 @@ def test_a_serial_number_of_0(tmp_path: Path) -> None:
 
 def test_the_manual_lists_every_finding_and_no_other() -> None:
     repository = Path(__file__).parents[2]
-    sources = (repository / "src" / "lockwire" / "pki" / "checks").glob("*.py")
+    sources = (repository / "src" / "lockwire" / "pki" / "toolkit" / "checks").glob("*.py")
     there = {
         code
         for source in sources

@@ -16,9 +16,9 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lockwire.pki.content import AskPassword, Content, parse_content, private_key_of, read_content
 from lockwire.pki.errors import MalformedFileError, MissingFileError, PasswordError, PkiError
-from lockwire.pki.inspect import inspect
+from lockwire.pki.toolkit.content import AskPassword, Content, parse_content, private_key_of, read_content
+from lockwire.pki.toolkit.inspect import inspect
 
 pytestmark = pytest.mark.peer("openssl")
 PASSWORD = "correct-horse"

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from lockwire.pki.content import parse_content, read_content
-from lockwire.pki.convert import Converted, Target, Wish, convert
 from lockwire.pki.errors import ConversionError, PasswordError
+from lockwire.pki.toolkit.content import parse_content, read_content
+from lockwire.pki.toolkit.convert import Converted, Target, Wish, convert
 from tests.pki.issuing import Signed, issue, openssl
 
 pytestmark = pytest.mark.peer("openssl")

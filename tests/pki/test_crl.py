@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from lockwire.pki.authority.issuer import SigningKey, hash_for
 from lockwire.pki.certificate import certificate_key
-from lockwire.pki.crl import CrlProblemKind, denied_keys, health, read_crls, to_pem, verified
 from lockwire.pki.errors import MalformedFileError, MissingFileError
-from lockwire.pki.issuer import SigningKey, hash_for
+from lockwire.pki.revocation.crl import CrlProblemKind, denied_keys, health, read_crls, to_pem, verified
 
 NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
 DAY = datetime.timedelta(days=1)

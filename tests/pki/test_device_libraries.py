@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from lockwire.pki import branches, rollover
-from lockwire.pki.authority import Authority, Issued
-from lockwire.pki.branches import RootKey
-from lockwire.pki.content import read_content
-from lockwire.pki.founding import NewAuthority
-from lockwire.pki.importing import KeptKey, assess, found
+from lockwire.pki.authority import branches, rollover
+from lockwire.pki.authority.authority import Authority, Issued
+from lockwire.pki.authority.branches import RootKey
+from lockwire.pki.authority.founding import NewAuthority
+from lockwire.pki.authority.importing import KeptKey, assess, found
 from lockwire.pki.keys import KeyKind
+from lockwire.pki.toolkit.content import read_content
 from tests.support.openssl import openssl
 
 tls = pytest.importorskip("mbedtls.tls", reason="python-mbedtls is not installed")

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from lockwire.pki.authority import Authority
+from lockwire.pki.authority.authority import Authority
+from lockwire.pki.authority.hosts import host_addresses, host_names, server_certificate_needs_renewal
+from lockwire.pki.authority.server import ensure_server_certificate
 from lockwire.pki.errors import MalformedFileError, PkiError, UnsafeKeyError
-from lockwire.pki.hosts import host_addresses, host_names, server_certificate_needs_renewal
-from lockwire.pki.server import ensure_server_certificate
 
 NAMES = ["localhost", "plant"]
 ADDRESSES = ["192.0.2.7", "127.0.0.1"]

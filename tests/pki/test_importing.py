@@ -10,13 +10,21 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from lockwire.pki.authority import Authority
-from lockwire.pki.content import read_content
+from lockwire.pki.authority.authority import Authority
+from lockwire.pki.authority.importing import (
+    Import,
+    KeptKey,
+    assess,
+    branch_of,
+    found,
+    replace_with,
+    was_imported,
+)
+from lockwire.pki.authority.profiles import CLIENT, SERVER
+from lockwire.pki.authority.requests import make_request
 from lockwire.pki.errors import AuthorityExistsError, ImportRefusedError, WeakKeyError
-from lockwire.pki.importing import Import, KeptKey, assess, branch_of, found, replace_with, was_imported
 from lockwire.pki.keys import KeyKind, is_encrypted
-from lockwire.pki.profiles import CLIENT, SERVER
-from lockwire.pki.requests import make_request
+from lockwire.pki.toolkit.content import read_content
 from tests.pki.issuing import issue
 from tests.support.crash import killed_at
 from tests.support.openssl import openssl, verifies

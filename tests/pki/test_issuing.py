@@ -12,9 +12,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from lockwire.pki import branches, profiles
-from lockwire.pki.alternatives import alternative_text, alternatives_of, parse_alternative
-from lockwire.pki.authority import Authority, Issued
+from lockwire.pki.authority import branches, profiles
+from lockwire.pki.authority.alternatives import alternative_text, alternatives_of, parse_alternative
+from lockwire.pki.authority.authority import Authority, Issued
+from lockwire.pki.authority.founding import NewAuthority
+from lockwire.pki.authority.ledger import Revocation
+from lockwire.pki.authority.points import RevocationPoints
+from lockwire.pki.authority.profiles import BRIDGE, CLIENT, OPERATOR, PROFILES, SERVER, Profile
+from lockwire.pki.authority.requests import make_request, profile_of, read_signing_request, request_for
 from lockwire.pki.certificate import common_name_of
 from lockwire.pki.errors import (
     InvalidNameError,
@@ -24,12 +29,7 @@ from lockwire.pki.errors import (
     UnknownCertificateError,
     WeakKeyError,
 )
-from lockwire.pki.founding import NewAuthority
 from lockwire.pki.keys import KeyKind, generate_key
-from lockwire.pki.ledger import Revocation
-from lockwire.pki.points import RevocationPoints
-from lockwire.pki.profiles import BRIDGE, CLIENT, OPERATOR, PROFILES, SERVER, Profile
-from lockwire.pki.requests import make_request, profile_of, read_signing_request, request_for
 from tests.support.openssl import openssl, verifies
 
 pytestmark = pytest.mark.peer("openssl")

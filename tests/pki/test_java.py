@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from lockwire.pki import branches, rollover
-from lockwire.pki.authority import Authority, Issued
-from lockwire.pki.branches import RootKey
-from lockwire.pki.founding import NewAuthority
+from lockwire.pki.authority import branches, rollover
+from lockwire.pki.authority.authority import Authority, Issued
+from lockwire.pki.authority.branches import RootKey
+from lockwire.pki.authority.founding import NewAuthority
+from lockwire.pki.authority.profiles import PROFILES
+from lockwire.pki.authority.requests import make_request
 from lockwire.pki.keys import KeyKind
-from lockwire.pki.profiles import PROFILES
-from lockwire.pki.requests import make_request
 from tests.support.peers import peer_path
 
 pytestmark = pytest.mark.peer("java")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from lockwire.pki.authority import Authority
+from lockwire.pki.authority.authority import Authority
+from lockwire.pki.authority.ledger import Entry, Ledger, NewEntry, Revocation
 from lockwire.pki.errors import MalformedFileError
-from lockwire.pki.ledger import Entry, Ledger, NewEntry, Revocation
 
 NOW = datetime.datetime(2026, 11, 21, 8, 30, tzinfo=datetime.UTC)
 

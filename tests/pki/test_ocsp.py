@@ -16,9 +16,9 @@ from cryptography.x509.oid import NameOID
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lockwire.pki import asn1
-from lockwire.pki.issuer import Issuer, SigningKey
-from lockwire.pki.ocsp import Good, Revoked, Status, Unknown, respond
+from lockwire.pki.authority.issuer import Issuer, SigningKey
+from lockwire.pki.revocation import asn1
+from lockwire.pki.revocation.ocsp import Good, Revoked, Status, Unknown, respond
 
 NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
 DAY = datetime.timedelta(days=1)

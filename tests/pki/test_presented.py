@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lockwire.pki.errors import UnreachableError
-from lockwire.pki.presented import fetch_presented, parse_certificate_message
+from lockwire.pki.toolkit.presented import fetch_presented, parse_certificate_message
 from tests.pki.issuing import Signed, issue
 from tests.pki.serving import plain_server, tls_server
 

@@ -10,18 +10,18 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from lockwire.pki.authority import Authority
-from lockwire.pki.branches import RSA
+from lockwire.pki.authority.authority import Authority
+from lockwire.pki.authority.branches import RSA
+from lockwire.pki.authority.founding import NewAuthority
+from lockwire.pki.authority.importing import KeptKey, assess, found
+from lockwire.pki.authority.ledger import Revocation
+from lockwire.pki.authority.profiles import CLIENT
+from lockwire.pki.authority.requests import make_request
 from lockwire.pki.certificate import certificate_key
 from lockwire.pki.errors import RequestError
-from lockwire.pki.founding import NewAuthority
-from lockwire.pki.importing import KeptKey, assess, found
 from lockwire.pki.keys import KeyKind
-from lockwire.pki.ledger import Revocation
-from lockwire.pki.ocsp import Good, Revoked, Unknown
-from lockwire.pki.profiles import CLIENT
-from lockwire.pki.requests import make_request
-from lockwire.pki.revocation import (
+from lockwire.pki.revocation.ocsp import Good, Revoked, Unknown
+from lockwire.pki.revocation.publishing import (
     BACKDATED,
     LIFETIME,
     keys_of_revocations,

@@ -17,9 +17,9 @@ from cryptography import x509
 
 from lockwire.config.access import AuthoritySettings
 from lockwire.log import get_log
-from lockwire.pki.authority import Authority
+from lockwire.pki.authority.authority import Authority
 from lockwire.pki.files import write_private, write_public
-from lockwire.pki.revocation import revocation_of, write_crls
+from lockwire.pki.revocation.publishing import revocation_of, write_crls
 from lockwire.responder import Responder
 from tests.support.broker import free_port
 from tests.support.peers import peer_path

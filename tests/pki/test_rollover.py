@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from lockwire.pki import branches, rollover
-from lockwire.pki.authority import Authority
-from lockwire.pki.branches import RootKey
-from lockwire.pki.content import read_content
+from lockwire.pki.authority import branches, rollover
+from lockwire.pki.authority.authority import Authority
+from lockwire.pki.authority.branches import RootKey
+from lockwire.pki.authority.founding import NewAuthority
+from lockwire.pki.authority.importing import KeptKey, assess, found
+from lockwire.pki.authority.profiles import CLIENT
+from lockwire.pki.authority.requests import make_request
+from lockwire.pki.authority.server import ensure_server_certificate
 from lockwire.pki.errors import PasswordError, RolloverError
-from lockwire.pki.founding import NewAuthority
-from lockwire.pki.importing import KeptKey, assess, found
 from lockwire.pki.keys import KeyKind
-from lockwire.pki.profiles import CLIENT
-from lockwire.pki.requests import make_request
-from lockwire.pki.server import ensure_server_certificate
+from lockwire.pki.toolkit.content import read_content
 from tests.support.crash import killed_at
 from tests.support.openssl import openssl, verifies
 

@@ -12,12 +12,12 @@ from typing import Final
 from mypy_extensions import mypyc_attr
 
 from lockwire.access import identity as identities
-from lockwire.access import rules as words
-from lockwire.access.coverage import Cover, cover
 from lockwire.access.errors import RuleError
-from lockwire.access.evaluator import Found, Subject, Topic
 from lockwire.access.identity import Identity
-from lockwire.access.masks import (
+from lockwire.access.rights import rules as words
+from lockwire.access.rights.coverage import Cover, cover
+from lockwire.access.rights.evaluator import Found, Subject, Topic
+from lockwire.access.rights.masks import (
     EVERY_PUBLISH,
     EVERYTHING,
     RECEIVE,
@@ -26,10 +26,10 @@ from lockwire.access.masks import (
     publish_bit,
     subscription_bits,
 )
-from lockwire.access.placeholders import Template, Values, values_of
-from lockwire.access.policy import Policy
-from lockwire.access.rabbitmq import check_resources, check_topics, rules_of, subscribable
-from lockwire.access.rules import Rule, describe_rule
+from lockwire.access.rights.placeholders import Template, Values, values_of
+from lockwire.access.rights.policy import Policy
+from lockwire.access.rights.rabbitmq import check_resources, check_topics, rules_of, subscribable
+from lockwire.access.rights.rules import Rule, describe_rule
 from lockwire.mqtt.topics import matches, parse_shared
 
 __all__ = [

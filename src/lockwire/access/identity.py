@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from lockwire.access.rules import Rule
+    from lockwire.access.rights.rules import Rule
 
 CERTIFICATE: Final = "certificate"
 PASSWORD: Final = "password"  # noqa: S105 - the name of a method

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from lockwire.access.identity import Identity
-from lockwire.access.rules import Rule
+from lockwire.access.rights.rules import Rule
 
 
 def attributes_of(identity: Identity) -> str:

@@ -13,7 +13,7 @@ from lockwire.broker.retained import Retained
 from lockwire.broker.router import Router
 from lockwire.mqtt import reasons
 from lockwire.mqtt.message import Message
-from lockwire.pki.denylist import DenyList
+from lockwire.pki.revocation.denylist import DenyList
 
 if TYPE_CHECKING:
     from lockwire.broker.link import Link

@@ -32,15 +32,15 @@ from lockwire.cli.reach import ask, local_user
 from lockwire.data import DataFolder
 from lockwire.household import Household
 from lockwire.operations import authority as operations
-from lockwire.pki import importing
-from lockwire.pki.authority import Authority
-from lockwire.pki.certificates import pem
-from lockwire.pki.content import Content, private_key_of, read_content
+from lockwire.pki.authority import importing
+from lockwire.pki.authority.authority import Authority
+from lockwire.pki.authority.certificates import pem
+from lockwire.pki.authority.founding import NewAuthority
+from lockwire.pki.authority.requests import key_kind_named
 from lockwire.pki.errors import PkiError
 from lockwire.pki.files import write_public
-from lockwire.pki.founding import NewAuthority
 from lockwire.pki.keys import KeyKind, key_pem
-from lockwire.pki.requests import key_kind_named
+from lockwire.pki.toolkit.content import Content, private_key_of, read_content
 
 app = group("The certificate authority: made, imported, shown, replaced.")
 

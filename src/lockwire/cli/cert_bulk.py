@@ -18,7 +18,7 @@ from lockwire.cli.kit import Kit, check_free, with_new_folder
 from lockwire.cli.options import DataOption, locate
 from lockwire.cli.reach import ask
 from lockwire.data import DataFolder
-from lockwire.pki.bulk import Row, read_table, wrong
+from lockwire.pki.authority.bulk import Row, read_table, wrong
 
 BATCH: Final = 25
 """Rows of one request: the bar moves, others wait little, and a slow machine's RSA keys are made in time."""

@@ -15,13 +15,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from lockwire.cli.cert import app
 from lockwire.cli.failures import CommandError
 from lockwire.cli.file_options import ForceOption, JsonOption, bad_input, check_free, print_json
-from lockwire.pki.chain import Explained, explain_chain
-from lockwire.pki.check import Finding, Weight, ask, check
-from lockwire.pki.content import Content, parse_content, read_content
-from lockwire.pki.fetching import fetch_certificates as fetch
 from lockwire.pki.files import write_public
-from lockwire.pki.inspect import certificate_report
-from lockwire.pki.presented import SECONDS, Presented, fetch_presented
+from lockwire.pki.toolkit.chain import Explained, explain_chain
+from lockwire.pki.toolkit.check import Finding, Weight, ask, check
+from lockwire.pki.toolkit.content import Content, parse_content, read_content
+from lockwire.pki.toolkit.fetching import fetch_certificates as fetch
+from lockwire.pki.toolkit.inspect import certificate_report
+from lockwire.pki.toolkit.presented import SECONDS, Presented, fetch_presented
 
 PORT: Final = 8883
 _SHOWN: Final = ("subject", "issuer", "valid", "key", "names", "SHA-256")

@@ -20,9 +20,9 @@ from lockwire.cli.file_options import (
     print_json,
 )
 from lockwire.families import FAMILIES, Family, UnknownFamilyError, find_family
-from lockwire.pki.check import Finding, Question, Use, Weight, ask
-from lockwire.pki.check import check as run_checks
-from lockwire.pki.content import Content, private_key_of, read_content
+from lockwire.pki.toolkit.check import Finding, Question, Use, Weight, ask
+from lockwire.pki.toolkit.check import check as run_checks
+from lockwire.pki.toolkit.content import Content, private_key_of, read_content
 
 _REQUEST_SUFFIXES: Final = (".csr", ".req")
 _WORDS: Final = {Weight.WRONG: "wrong", Weight.RISK: "risk", Weight.NOTE: "note"}

@@ -21,9 +21,9 @@ from lockwire.cli.file_options import (
     read_password,
     write,
 )
-from lockwire.pki.content import read_content
-from lockwire.pki.convert import Converted, Target, Wish
-from lockwire.pki.convert import convert as convert_content
+from lockwire.pki.toolkit.content import read_content
+from lockwire.pki.toolkit.convert import Converted, Target, Wish
+from lockwire.pki.toolkit.convert import convert as convert_content
 
 
 @app.command(epilog="Example: lockwire cert convert ca.pem --to der --out ca.der")

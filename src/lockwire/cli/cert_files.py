@@ -13,9 +13,9 @@ from lockwire.cli.file_options import (
     bad_input,
     print_json,
 )
-from lockwire.pki.content import Content, read_content
-from lockwire.pki.inspect import Report
-from lockwire.pki.inspect import inspect as reports_of
+from lockwire.pki.toolkit.content import Content, read_content
+from lockwire.pki.toolkit.inspect import Report
+from lockwire.pki.toolkit.inspect import inspect as reports_of
 
 
 @app.command(epilog="Example: lockwire cert inspect server.crt")

@@ -17,12 +17,12 @@ from lockwire.cli.kit import Kit, file_name, kit_files, write_kit, written
 from lockwire.cli.kit import check_free as check_folder
 from lockwire.cli.options import DataOption, locate
 from lockwire.cli.reach import ask
+from lockwire.pki.authority.certificates import pem
+from lockwire.pki.authority.profiles import PROFILES
 from lockwire.pki.certificate import common_name_of
-from lockwire.pki.certificates import pem
-from lockwire.pki.content import read_content
 from lockwire.pki.files import write_public
 from lockwire.pki.names import check_name
-from lockwire.pki.profiles import PROFILES
+from lockwire.pki.toolkit.content import read_content
 
 ProfileOption = Annotated[
     str,

@@ -15,9 +15,9 @@ from lockwire.cli.file_options import JsonOption, print_json
 from lockwire.cli.options import DataOption, locate
 from lockwire.cli.reach import ask
 from lockwire.cli.table import print_table
-from lockwire.pki.content import parse_content
-from lockwire.pki.inspect import inspect
-from lockwire.pki.profiles import PROFILES
+from lockwire.pki.authority.profiles import PROFILES
+from lockwire.pki.toolkit.content import parse_content
+from lockwire.pki.toolkit.inspect import inspect
 
 _COLUMNS: Final = ("name", "profile", "until", "days", "state", "serial", "by")
 

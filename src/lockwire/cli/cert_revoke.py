@@ -16,7 +16,7 @@ from lockwire.cli.file_options import bad_input
 from lockwire.cli.options import DataOption, locate
 from lockwire.cli.reach import ask
 from lockwire.cli.table import print_table
-from lockwire.pki.content import read_content
+from lockwire.pki.toolkit.content import read_content
 
 
 class Reason(StrEnum):

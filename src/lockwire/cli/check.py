@@ -15,7 +15,7 @@ from lockwire.cli.tls_names import check_tls_names
 from lockwire.cli.up import configuration_of
 from lockwire.config import Settings, load
 from lockwire.data import ENVIRONMENT_VARIABLE, DataFolder
-from lockwire.pki.check import Finding, Weight
+from lockwire.pki.toolkit.check import Finding, Weight
 
 _WORDS: Final = {Weight.WRONG: "wrong", Weight.RISK: "risk", Weight.NOTE: "note"}
 

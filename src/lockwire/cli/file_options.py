@@ -16,9 +16,9 @@ import typer
 from cryptography.utils import CryptographyDeprecationWarning
 
 from lockwire.cli.failures import BAD_INPUT, FAILED, CommandError
-from lockwire.pki.content import AskPassword
 from lockwire.pki.errors import PkiError, UnreachableError
 from lockwire.pki.files import write_private, write_public
+from lockwire.pki.toolkit.content import AskPassword
 
 _MAXIMUM_PASSWORD: Final = 1024  # bytes, as OpenSSL's
 

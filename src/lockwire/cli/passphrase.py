@@ -12,9 +12,9 @@ import typer
 
 from lockwire.cli.failures import CommandError
 from lockwire.cli.secret_input import read_secret
-from lockwire.pki.content import private_key_of, read_content
 from lockwire.pki.errors import MalformedFileError
 from lockwire.pki.keys import key_pem
+from lockwire.pki.toolkit.content import private_key_of, read_content
 
 ENVIRONMENT_VARIABLE: Final = "LOCKWIRE_PASSPHRASE"
 LEAST: Final = 8

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from lockwire import is_compiled
-from lockwire.access.rules import ALLOW, EVERYONE, RIGHTS
+from lockwire.access.rights.rules import ALLOW, EVERYONE, RIGHTS
 from lockwire.cli.failures import FAILED, CommandError
 from lockwire.cli.listening import listeners_of, print_listeners
 from lockwire.cli.logging_options import LogFormatOption, LogLevelOption, with_log

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from lockwire.access.users import TAGS
+from lockwire.access.database.users import TAGS
 from lockwire.cli.failures import CommandError
 from lockwire.cli.options import DataOption, group, locate
 from lockwire.cli.reach import ask

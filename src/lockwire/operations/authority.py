@@ -17,17 +17,17 @@ from lockwire.control import Arguments
 from lockwire.household import Household
 from lockwire.operations.arguments import flag, optional_text, text, texts
 from lockwire.operations.outcome import Operation, Outcome, TrustChanged
-from lockwire.pki import branches, importing, rollover
-from lockwire.pki.authority import Authority
-from lockwire.pki.branches import Branch, RootKey, root_key_place
+from lockwire.pki.authority import branches, importing, rollover
+from lockwire.pki.authority.authority import Authority
+from lockwire.pki.authority.branches import Branch, RootKey, root_key_place
+from lockwire.pki.authority.certificates import pem
+from lockwire.pki.authority.importing import Import, KeptKey
+from lockwire.pki.authority.requests import key_kind_named
+from lockwire.pki.authority.rsa_chain import add_rsa_chain
 from lockwire.pki.certificate import common_name_of, days_left, describe_key
-from lockwire.pki.certificates import pem
-from lockwire.pki.content import parse_content, private_key_of
 from lockwire.pki.errors import RequestError
-from lockwire.pki.importing import Import, KeptKey
 from lockwire.pki.keys import KeyKind
-from lockwire.pki.requests import key_kind_named
-from lockwire.pki.rsa_chain import add_rsa_chain
+from lockwire.pki.toolkit.content import parse_content, private_key_of
 
 NAMES: Final = {
     branches.PRIMARY: "main",

@@ -18,17 +18,14 @@ from lockwire.control import Arguments, ControlError
 from lockwire.household import Household
 from lockwire.operations.arguments import flag, integer, optional_text, text, texts
 from lockwire.operations.outcome import Operation, Outcome
-from lockwire.pki import branches, bulk
-from lockwire.pki.alternatives import alternative_text, alternatives_of
-from lockwire.pki.authority import Authority, Issued
-from lockwire.pki.bulk import Row
-from lockwire.pki.certificate import common_name_of
-from lockwire.pki.errors import PkiError, RequestError, UnknownCertificateError
-from lockwire.pki.keys import KeyKind, kind_of
-from lockwire.pki.ledger import Entry
-from lockwire.pki.points import RevocationPoints
-from lockwire.pki.profiles import CLIENT, PROFILES, Profile
-from lockwire.pki.requests import (
+from lockwire.pki.authority import branches, bulk
+from lockwire.pki.authority.alternatives import alternative_text, alternatives_of
+from lockwire.pki.authority.authority import Authority, Issued
+from lockwire.pki.authority.bulk import Row
+from lockwire.pki.authority.ledger import Entry
+from lockwire.pki.authority.points import RevocationPoints
+from lockwire.pki.authority.profiles import CLIENT, PROFILES, Profile
+from lockwire.pki.authority.requests import (
     Request,
     key_kind_named,
     make_request,
@@ -37,6 +34,9 @@ from lockwire.pki.requests import (
     read_signing_request,
     request_for,
 )
+from lockwire.pki.certificate import common_name_of
+from lockwire.pki.errors import PkiError, RequestError, UnknownCertificateError
+from lockwire.pki.keys import KeyKind, kind_of
 
 CHAINS: Final[Mapping[str, str]] = {"main": branches.PRIMARY, "rsa": branches.RSA, "next": branches.NEXT}
 """The branches by the names that commands have for them."""

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from lockwire.access.learning.proposal import Fact, Proposal, propose
-from lockwire.access.rules import Rule, parse_rules, rule_fields, rules_text
+from lockwire.access.rights.rules import Rule, parse_rules, rule_fields, rules_text
 from lockwire.control import Arguments, ControlError
 from lockwire.household import Household
 from lockwire.operations.arguments import flag, integers, text
 from lockwire.operations.outcome import AccessChanged, LearningChanged, Operation, Outcome
-from lockwire.pki.profiles import CLIENT
+from lockwire.pki.authority.profiles import CLIENT
 
 SHOWN: Final = 100
 """Facts and names of each kind that an answer lists."""

@@ -7,8 +7,8 @@ import binascii
 from dataclasses import dataclass, replace
 from typing import Final
 
-from lockwire.access.rules import ALLOW, ANONYMOUS, DEFAULT_RULES, EVERYONE, Rule, rule_fields
-from lockwire.access.users import User
+from lockwire.access.database.users import User
+from lockwire.access.rights.rules import ALLOW, ANONYMOUS, DEFAULT_RULES, EVERYONE, Rule, rule_fields
 from lockwire.compat.mosquitto.acl import read_acl
 from lockwire.compat.mosquitto.lines import MosquittoFileError, Source
 from lockwire.compat.mosquitto.passwords import PasswordLine, read_passwords

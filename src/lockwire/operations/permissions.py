@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from lockwire.access.database.users import TAGS
 from lockwire.access.errors import RuleError
-from lockwire.access.explain import explain
 from lockwire.access.identity import (
     ANONYMOUS_IDENTITY,
     ANONYMOUS_NAME,
@@ -17,7 +17,8 @@ from lockwire.access.identity import (
     PSK,
     Identity,
 )
-from lockwire.access.rules import (
+from lockwire.access.rights.explain import explain
+from lockwire.access.rights.rules import (
     ALLOW,
     ANY_RETAIN,
     DENY,
@@ -33,7 +34,6 @@ from lockwire.access.rules import (
     rule_fields,
     rules_text,
 )
-from lockwire.access.users import TAGS
 from lockwire.control import Arguments, ControlError
 from lockwire.household import Household
 from lockwire.mqtt.errors import MqttError

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Final
 
 from lockwire.access.errors import UserError
-from lockwire.access.policy import TOPIC_EXCHANGE, ResourcePermission, TopicPermission
-from lockwire.access.rabbitmq import QUEUES, rules_of, subscribable
-from lockwire.access.rules import RECEIVE, Rule
-from lockwire.access.translation import translate
+from lockwire.access.rights.policy import TOPIC_EXCHANGE, ResourcePermission, TopicPermission
+from lockwire.access.rights.rabbitmq import QUEUES, rules_of, subscribable
+from lockwire.access.rights.rules import RECEIVE, Rule
+from lockwire.access.rights.translation import translate
 from lockwire.control import Arguments
 from lockwire.household import Household
 from lockwire.operations.arguments import flag, optional_text, text

@@ -14,11 +14,11 @@ from lockwire.control import Arguments, ControlError
 from lockwire.household import Household
 from lockwire.operations.arguments import optional_text, text, texts
 from lockwire.operations.outcome import CertificatesRevoked, Effect, Operation, Outcome, TrustChanged
+from lockwire.pki.authority.ledger import Entry, Ledger, Revocation
+from lockwire.pki.authority.profiles import PROFILES, SERVER
 from lockwire.pki.certificate import common_name_of
 from lockwire.pki.errors import PkiError, RequestError, UnknownCertificateError
-from lockwire.pki.ledger import Entry, Ledger, Revocation
-from lockwire.pki.profiles import PROFILES, SERVER
-from lockwire.pki.revocation import keys_of_revocations, revocation_of, write_crls
+from lockwire.pki.revocation.publishing import keys_of_revocations, revocation_of, write_crls
 
 REASONS: Final = (
     x509.ReasonFlags.unspecified,

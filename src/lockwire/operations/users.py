@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from lockwire.access.database import Removal
+from lockwire.access.database.database import Removal
+from lockwire.access.database.userfile import parse_users, users_text
+from lockwire.access.database.users import IMPERSONATOR, User, make_user
 from lockwire.access.errors import UserError
 from lockwire.access.identity import PASSWORD
-from lockwire.access.passwords import generate_password, is_slow, needs_rehash
-from lockwire.access.rules import rule_fields
-from lockwire.access.userfile import parse_users, users_text
-from lockwire.access.users import IMPERSONATOR, User, make_user
+from lockwire.access.methods.passwords import generate_password, is_slow, needs_rehash
+from lockwire.access.rights.rules import rule_fields
 from lockwire.control import Arguments
 from lockwire.household import Household
 from lockwire.operations.arguments import flag, optional_flag, optional_text, text, texts

@@ -10,10 +10,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from lockwire.pki.content import parse_content, private_key_of
+from lockwire.pki.authority.issuer import SigningKey
 from lockwire.pki.errors import MalformedFileError, WeakKeyError
-from lockwire.pki.issuer import SigningKey
 from lockwire.pki.pkcs8 import encrypt_key
+from lockwire.pki.toolkit.content import parse_content, private_key_of
 
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 

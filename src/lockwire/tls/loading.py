@@ -15,8 +15,8 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from lockwire.pki.crl import RevocationList, read_crls, to_pem
 from lockwire.pki.errors import PkiError
+from lockwire.pki.revocation.crl import RevocationList, read_crls, to_pem
 from lockwire.tls.errors import TlsFileError
 
 SMALLEST_RSA: Final = 2048

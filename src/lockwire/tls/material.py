@@ -11,7 +11,7 @@ from functools import cached_property
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from lockwire.pki.crl import CrlProblem, RevocationList, denied_keys, health
+from lockwire.pki.revocation.crl import CrlProblem, RevocationList, denied_keys, health
 
 
 @dataclass(frozen=True, slots=True)

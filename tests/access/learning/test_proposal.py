@@ -12,8 +12,8 @@ from lockwire.access.authorizer import REFUSED, AccessAuthorizer, publish_bit
 from lockwire.access.identity import ANONYMOUS_IDENTITY, CERTIFICATE, PASSWORD, Identity
 from lockwire.access.learning.proposal import Proposal, propose
 from lockwire.access.learning.recorder import Recorder
-from lockwire.access.policy import Policy, TopicPermission
-from lockwire.access.rules import DEFAULT_RULES, RIGHTS, Rule, check_rule
+from lockwire.access.rights.policy import Policy, TopicPermission
+from lockwire.access.rights.rules import DEFAULT_RULES, RIGHTS, Rule, check_rule
 
 READ = ("subscribe", "receive")
 BROAD = {1: DEFAULT_RULES[0], 2: DEFAULT_RULES[1]}

@@ -14,8 +14,8 @@ from lockwire.access.identity import ANONYMOUS_IDENTITY, CERTIFICATE, PASSWORD, 
 from lockwire.access.learning.memory import Learning
 from lockwire.access.learning.recorder import LEAST_SHAPES, SHAPES, Recorder
 from lockwire.access.learning.shapes import LONGEST, Shapes, note, readable, shape_of
-from lockwire.access.placeholders import Values, values_of
-from lockwire.access.rules import covers
+from lockwire.access.rights.placeholders import Values, values_of
+from lockwire.access.rights.rules import covers
 from lockwire.mqtt.topics import validate_topic_filter
 
 PUMP = Identity("pump-7", CERTIFICATE, common_name="pump-7")

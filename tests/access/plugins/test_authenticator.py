@@ -17,7 +17,7 @@ from lockwire.access.plugins.authenticator import PluginAuthenticator
 from lockwire.access.plugins.calls import Calls
 from lockwire.access.plugins.options import Options
 from lockwire.access.plugins.protocol import Accepted, Answer, Plugin, Refused, Unknown
-from lockwire.access.rules import Rule
+from lockwire.access.rights.rules import Rule
 from lockwire.mqtt import reasons
 from tests.support.inprocess import serving
 from tests.support.wire import Wire

@@ -13,8 +13,8 @@ from lockwire.access.plugins.authorizer import PluginAuthorizer
 from lockwire.access.plugins.calls import Calls
 from lockwire.access.plugins.options import Options
 from lockwire.access.plugins.protocol import Action, Plugin
-from lockwire.access.policy import Policy
-from lockwire.access.rules import RIGHTS, Rule
+from lockwire.access.rights.policy import Policy
+from lockwire.access.rights.rules import RIGHTS, Rule
 from lockwire.mqtt import reasons
 from tests.support import packets
 from tests.support.inprocess import serving

@@ -13,7 +13,7 @@ import sqlalchemy
 
 from lockwire.access.authenticator import Credentials
 from lockwire.access.identity import PLUGIN, Identity
-from lockwire.access.passwords import hash_chosen, hash_generated
+from lockwire.access.methods.passwords import hash_chosen, hash_generated
 from lockwire.access.plugins.errors import PluginError
 from lockwire.access.plugins.loading import load_plugin
 from lockwire.access.plugins.options import Value

@@ -10,9 +10,9 @@ from lockwire.access.authorizer import REFUSED, AccessAuthorizer
 from lockwire.access.identity import Identity
 from lockwire.access.learning.recorder import Record
 from lockwire.access.learning.shapes import readable
-from lockwire.access.placeholders import Template, has_placeholder, values_of
-from lockwire.access.policy import Policy
-from lockwire.access.rules import (
+from lockwire.access.rights.placeholders import Template, has_placeholder, values_of
+from lockwire.access.rights.policy import Policy
+from lockwire.access.rights.rules import (
     ALLOW,
     ANONYMOUS,
     ANY_RETAIN,

@@ -10,8 +10,8 @@ from lockwire.access import identity as identities
 from lockwire.access.identity import Identity
 from lockwire.access.learning.shapes import Shapes, note, shape_of
 from lockwire.access.observer import Observer
-from lockwire.access.placeholders import values_of
-from lockwire.access.rules import ANONYMOUS, EVERYONE, USER
+from lockwire.access.rights.placeholders import values_of
+from lockwire.access.rights.rules import ANONYMOUS, EVERYONE, USER
 from lockwire.mqtt.topics import parse_shared
 
 IDENTITIES: Final = 10_000

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from lockwire.access.placeholders import NAMES, Values, has_placeholder
-from lockwire.access.rules import covers
+from lockwire.access.rights.placeholders import NAMES, Values, has_placeholder
+from lockwire.access.rights.rules import covers
 
 LONGEST: Final = 256
 """Characters of a shape; the levels behind them are its tail."""

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from typing import Final
 
 from lockwire.access.authenticator import Authenticator, Credentials, Decision, accepted, refused
-from lockwire.access.claims import LATEST
 from lockwire.access.errors import RuleError
 from lockwire.access.identity import ANONYMOUS_NAME, PLUGIN, Identity
-from lockwire.access.naming import shown
+from lockwire.access.methods.naming import shown
 from lockwire.access.plugins.cache import Cache
 from lockwire.access.plugins.calls import Calls, Failure
 from lockwire.access.plugins.protocol import Accepted, Answer, Plugin, Refused, Unknown
-from lockwire.access.rules import Rule, check_rule
+from lockwire.access.rights.rules import Rule, check_rule
+from lockwire.access.tokens.claims import LATEST
 from lockwire.mqtt import reasons
 from lockwire.pki.certificate import certificate_key, common_name
 

@@ -18,7 +18,7 @@ from lockwire.access.identity import Identity
 from lockwire.access.plugins.cache import Cache
 from lockwire.access.plugins.calls import Calls, Failure
 from lockwire.access.plugins.protocol import Action, Plugin
-from lockwire.access.rules import PUBLISH, RECEIVE, SUBSCRIBE
+from lockwire.access.rights.rules import PUBLISH, RECEIVE, SUBSCRIBE
 
 REFUSAL_SECONDS: Final = 5.0
 """Refusals are used again no longer than this: whoever was just given a right need not wait."""

@@ -23,7 +23,7 @@ from lockwire.access.plugins.options import Options
 
 if TYPE_CHECKING:
     from lockwire.access.identity import Identity
-    from lockwire.access.rules import Rule
+    from lockwire.access.rights.rules import Rule
 
 __all__ = ["Accepted", "Action", "Answer", "Credentials", "Options", "Plugin", "Refused", "Unknown"]
 
@@ -40,7 +40,7 @@ class Accepted:
     name: who; the rules of `user:NAME` and the placeholder {username} are about this name. It is not empty,
         prints, and is not "anonymous".
     groups: groups of the client beside those that the access database has for the name.
-    rules: rules of this client alone, as `lockwire.access.rules.Rule`.
+    rules: rules of this client alone, as `lockwire.access.rights.rules.Rule`.
     expires: when the connection has to end, a time of `time.time()`; 0.0: never.
     """
 

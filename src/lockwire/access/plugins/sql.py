@@ -25,8 +25,8 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from lockwire.access.identity import Identity
-from lockwire.access.naming import shown
-from lockwire.access.passwords import hash_chosen, hash_generated, is_slow, verify
+from lockwire.access.methods.naming import shown
+from lockwire.access.methods.passwords import hash_chosen, hash_generated, is_slow, verify
 from lockwire.access.plugins.protocol import (
     Accepted,
     Action,

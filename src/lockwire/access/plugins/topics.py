@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from lockwire.access.plugins.protocol import Action
-from lockwire.access.rules import covers
+from lockwire.access.rights.rules import covers
 from lockwire.mqtt.errors import MqttError
 from lockwire.mqtt.topics import matches, parse_shared, validate_topic_filter
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from lockwire.access.database.users import check_name
 from lockwire.access.errors import PasswordHashError, UserError
-from lockwire.access.passwords import check_stored
-from lockwire.access.users import check_name
+from lockwire.access.methods.passwords import check_stored
 from lockwire.compat.mosquitto.lines import Source
 
 _HASHES = ("$7$", "$6$")
@@ -14,7 +14,7 @@ _HASHES = ("$7$", "$6$")
 
 @dataclass(frozen=True, slots=True)
 class PasswordLine:
-    """A user. password: the hash, which `lockwire.access.passwords.verify` knows."""
+    """A user. password: the hash, which `lockwire.access.methods.passwords.verify` knows."""
 
     line: int
     name: str

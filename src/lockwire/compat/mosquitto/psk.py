@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from lockwire.access.database import LEAST_PSK, MOST_PSK, MOST_PSK_IDENTITY
+from lockwire.access.database.database import LEAST_PSK, MOST_PSK, MOST_PSK_IDENTITY
+from lockwire.access.database.users import check_name
 from lockwire.access.errors import UserError
-from lockwire.access.users import check_name
 from lockwire.compat.mosquitto.lines import Source
 
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from lockwire.access.database.users import check_name
 from lockwire.access.errors import UserError
-from lockwire.access.rules import ANONYMOUS, DENY, EVERYONE, PATTERN, PUBLISH, RECEIVE, SUBSCRIBE, Rule
-from lockwire.access.users import check_name
+from lockwire.access.rights.rules import ANONYMOUS, DENY, EVERYONE, PATTERN, PUBLISH, RECEIVE, SUBSCRIBE, Rule
 from lockwire.compat.mosquitto.acl import AclLine
 from lockwire.compat.mosquitto.lines import Source
 

@@ -1,0 +1,1 @@
+"""The access database of a data folder: `database` is what others use."""

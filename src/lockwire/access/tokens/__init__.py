@@ -1,0 +1,1 @@
+"""JSON Web Tokens: `verifier` judges one."""
