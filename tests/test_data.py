@@ -67,6 +67,15 @@ class TestCreate:
         assert mode(tmp_path) == 0o755
         assert [entry.name for entry in tmp_path.iterdir()] == ["letters"]
 
+    def test_beside_a_configuration_others_are_for_whoever_closes_the_folder(self, tmp_path: Path) -> None:
+        tmp_path.chmod(0o755)
+        for name in ("lockwire.toml", "words.json"):
+            (tmp_path / name).touch()
+        with pytest.raises(DataFolderError, match=rf"it holds words.json.*chmod 700 {tmp_path}"):
+            DataFolder(tmp_path).create()
+        tmp_path.chmod(0o700)
+        DataFolder(tmp_path).create()
+
     def test_a_file_in_its_place_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "data").touch()
         with pytest.raises(DataFolderError, match=r"/data cannot be made or opened: File exists.*--data"):

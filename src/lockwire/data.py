@@ -91,7 +91,7 @@ class DataFolder:
         """
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._check_ours()
+            self.check_ours()
             self.path.chmod(0o700)
         except OSError as error:
             raise DataFolderError(
@@ -124,15 +124,23 @@ class DataFolder:
                 "Run as that user, or choose another folder with --data",
             )
 
-    def _check_ours(self) -> None:
+    def check_ours(self) -> None:
+        """Asserts that a folder that is there may be used.
+
+        Raises:
+            DataFolderError: it is another user's, or holds files that are not Lockwire's. OSError.
+        """
         self._check_owner()
         if not self.initialised:
             # Tightening the mode of a folder that is someone's home or /tmp would harm what else is there.
             strangers = sorted(entry.name for entry in self.path.iterdir() if not _is_ours(entry.name))
-            if strangers:
+            # With a configuration in it, and closed to others by whoever made it, it is meant for us.
+            meant = self.configuration.exists()
+            if strangers and not (meant and self.path.stat().st_mode & 0o077 == 0):
+                close = f"Close it to others if it is to be one (chmod 700 {self.path}), or choose another"
                 raise DataFolderError(
                     f"{self.path} is not empty and not a Lockwire data folder (it holds {strangers[0]})",
-                    "Choose an empty or a new folder with --data",
+                    f"{close if meant else 'Choose an empty or a new folder'} with --data",
                 )
 
     @contextlib.contextmanager

@@ -9,17 +9,17 @@ from structlog.typing import FilteringBoundLogger
 
 from lockwire.access.authenticator import Authenticator
 from lockwire.access.authorizer import AccessAuthorizer, Authorizer
-from lockwire.access.chain import ChainAuthenticator
-from lockwire.access.checker import PasswordChecker
-from lockwire.access.database import AccessDatabase
+from lockwire.access.database.database import AccessDatabase
 from lockwire.access.errors import AccessError
-from lockwire.access.keysources import key_source
+from lockwire.access.methods.chain import ChainAuthenticator
+from lockwire.access.methods.checker import PasswordChecker
+from lockwire.access.methods.throttle import LoginThrottle, Wait
 from lockwire.access.plugins.authorizer import PluginAuthorizer
 from lockwire.access.plugins.host import PluginHost
-from lockwire.access.policy import Policy
-from lockwire.access.rules import ANONYMOUS, DEFAULT_RULES, EVERYONE, RECEIVE, RIGHTS, SUBSCRIBE, Rule
-from lockwire.access.throttle import LoginThrottle, Wait
-from lockwire.access.tokens import TokenVerifier
+from lockwire.access.rights.policy import Policy
+from lockwire.access.rights.rules import ANONYMOUS, DEFAULT_RULES, EVERYONE, RECEIVE, RIGHTS, SUBSCRIBE, Rule
+from lockwire.access.tokens.keysources import key_source
+from lockwire.access.tokens.verifier import TokenVerifier
 from lockwire.config import ListenerSettings, Settings
 from lockwire.household import Household
 
@@ -166,7 +166,7 @@ class Gate:
         plugin = settings.plugin
         if not plugin.name:
             return None
-        return PluginHost(plugin.name, plugin.options, plugin.timeout, plugin.cache, self._log)
+        return PluginHost(plugin.name, plugin.options, plugin.timeout, plugin.cache, self._log, plugin.folder)
 
     def _token_verifier(self, settings: Settings, current: TokenVerifier | None) -> TokenVerifier | None:
         """Where nothing changed it is the one that is there, with its keys read anew."""

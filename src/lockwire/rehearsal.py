@@ -17,21 +17,21 @@ from typing import Final
 
 from cryptography import x509
 
-from lockwire.access.database import AccessDatabase
+from lockwire.access.database.database import AccessDatabase
 from lockwire.access.errors import AccessError
-from lockwire.access.keysources import key_source
 from lockwire.access.plugins.loading import load_plugin
+from lockwire.access.tokens.keysources import key_source
 from lockwire.broker.opening import ListenError, context_for, open_socket
 from lockwire.config import ListenerSettings, Settings
-from lockwire.data import DataFolder
+from lockwire.data import DataFolder, DataFolderError
 from lockwire.families import FAMILIES
 from lockwire.log import get_log
-from lockwire.pki.authority import Authority
+from lockwire.pki.authority.authority import Authority
 from lockwire.pki.certificate import common_name_of
-from lockwire.pki.check import Finding, Weight, ask, check
-from lockwire.pki.checks.finding import note, risk, wrong
-from lockwire.pki.content import read_content
 from lockwire.pki.errors import PkiError
+from lockwire.pki.toolkit.check import Finding, Weight, ask, check
+from lockwire.pki.toolkit.checks.finding import note, risk, wrong
+from lockwire.pki.toolkit.content import read_content
 from lockwire.tls.context import ServerContext
 from lockwire.tls.errors import TlsFileError, TlsPolicyError
 from lockwire.tls.psk import SHORT_KEY, KeyFile
@@ -68,6 +68,12 @@ def rehearse(
 
 def _folder(folder: DataFolder, now: datetime.datetime) -> Iterator[Finding]:
     if not folder.initialised:
+        try:
+            if folder.path.exists():
+                folder.check_ours()
+        except DataFolderError as error:
+            yield wrong("folder", f"data folder {folder.path}", error.message, f"{error.remedy}.")
+            return
         yield note(
             "new-folder",
             f"data folder {folder.path}",
@@ -256,7 +262,7 @@ def _methods(settings: Settings) -> Iterator[Finding]:
             yield _of_error("tokens", "[token]", error)
     if settings.plugin.name:
         try:
-            load_plugin(settings.plugin.name, settings.plugin.options)
+            load_plugin(settings.plugin.name, settings.plugin.options, settings.plugin.folder)
         except AccessError as error:
             yield _of_error("plugin", "[plugin]", error)
 

@@ -261,6 +261,13 @@ def test_a_file_that_is_not_there(place: Path) -> None:
     assert "none.toml" in done.stderr
 
 
+def test_a_folder_that_up_would_not_take_is_wrong(place: Path) -> None:
+    (place / "letters").touch()
+    done = lockwire("check", "--data", ".", cwd=place)
+    assert done.returncode == 1
+    assert "is not empty and not a Lockwire data folder (it holds " in done.stdout
+
+
 def test_an_empty_place_is_a_folder_to_be_made(place: Path) -> None:
     done = lockwire("check", cwd=place)
     assert done.returncode == 0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from lockwire.config.limits import Section
 from lockwire.config.units import Duration, FileOrUrl, FilePath
@@ -114,9 +115,20 @@ class PluginSettings(Section):
     )
     options: dict[str, str | int | float | bool] = Field(
         default={},
-        description="What the plug-in wants to know, in table `[plugin.options]`.",
+        description="What the plug-in wants to know, in table `[plugin.options]`. Relative file names are "
+        "relative to this file's folder.",
         json_schema_extra={"expected": "a table of texts, numbers, true or false"},
     )
+    _folder: Path = PrivateAttr(default_factory=Path)
+
+    @property
+    def folder(self) -> Path:
+        """What relative file names among the options are relative to: the configuration's folder."""
+        return self._folder
+
+    def read_in(self, folder: Path) -> None:
+        """Says which folder the configuration lies in."""
+        self._folder = folder
 
 
 class AuthoritySettings(Section):

@@ -122,6 +122,7 @@ class _Reader:
         for name in SECTIONS:
             written = self._validate(section_model(name), (name,))
             self._sections[name] = inherit(written, getattr(self._base, name))
+        self._sections["plugin"].read_in(self._folder)
         self._read_listeners()
         self._check()
 

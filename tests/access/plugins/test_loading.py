@@ -12,6 +12,7 @@ from lockwire.access.plugins.errors import PluginError
 from lockwire.access.plugins.loading import installed, load_plugin
 from lockwire.access.plugins.options import Options, Value
 from lockwire.access.plugins.protocol import Plugin
+from lockwire.config import load
 
 SOURCE = """
 from lockwire.access.plugins.protocol import Options, Plugin
@@ -134,3 +135,18 @@ def test_a_secret_comes_from_a_file_that_others_cannot_read(tmp_path: Path) -> N
     with pytest.raises(PluginError, match="is empty"):
         options.secret_file("secret")
     assert options.secret_file("other") is None
+
+
+def test_a_relative_file_name_is_relative_to_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "words.json").write_text("{}")
+    configuration = tmp_path / "lockwire.toml"
+    configuration.write_text(
+        '[[listener]]\nname = "hall"\ntransport = "tcp"\naddress = "127.0.0.1"\nport = 1883\n'
+        'authentication = ["plugin"]\n'
+        '[plugin]\nname = "good"\n[plugin.options]\nwords = "words.json"\nelsewhere = "/dev/null/x"\n'
+    )
+    settings = load(configuration).plugin
+    options = Options(settings.name, settings.options, settings.folder)
+    assert options.file("words") == tmp_path / "words.json"
+    with pytest.raises(PluginError, match="there is no file '/dev/null/x'"):
+        options.file("elsewhere")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
@@ -19,7 +20,8 @@ from lockwire.access.plugins.psk import PluginKeys
 class PluginHost:
     """A plug-in, loaded.
 
-    name, options: of `[plugin]`. timeout: seconds for one answer. cache: seconds that one is used again.
+    name, options, folder: of `[plugin]`. timeout: seconds for one answer. cache: seconds that one is used
+    again.
 
     Raises PluginError where it cannot be loaded.
     """
@@ -31,8 +33,9 @@ class PluginHost:
         timeout: float,
         cache: float,
         log: FilteringBoundLogger,
+        folder: Path = Path(),
     ) -> None:
-        self.plugin = load_plugin(name, options)
+        self.plugin = load_plugin(name, options, folder)
         self._log = log
         self._calls = Calls(name, timeout, log)
         self._cache = cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from lockwire.access.plugins.errors import PluginError
@@ -19,13 +20,13 @@ SHIPPED: Final = {
 _METHODS: Final = ("authenticate", "authorize", "psk_key", "close")
 
 
-def load_plugin(name: str, values: Mapping[str, Value]) -> Plugin:
-    """Makes a plug-in with its options.
+def load_plugin(name: str, values: Mapping[str, Value], folder: Path = Path()) -> Plugin:
+    """Makes a plug-in with its options. folder: what file names among them are relative to.
 
     Raises PluginError: there is none of this name, it cannot be imported, or it does not take its options.
     """
     factory = _factory(name)
-    options = Options(name, values)
+    options = Options(name, values, folder)
     try:
         plugin = factory(options)
     except PluginError:

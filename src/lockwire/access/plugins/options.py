@@ -13,11 +13,12 @@ Value = str | int | float | bool
 class Options:
     """What a plug-in is told: each getter takes an option by its name; one that nobody takes is a mistake.
 
-    plugin: the plug-in's name. values: the table.
+    plugin: the plug-in's name. values: the table. folder: relative file names are relative to it.
     """
 
-    def __init__(self, plugin: str, values: Mapping[str, Value]) -> None:
+    def __init__(self, plugin: str, values: Mapping[str, Value], folder: Path = Path()) -> None:
         self.plugin = plugin
+        self._folder = folder
         self._values = values
         self._taken: set[str] = set()
 
@@ -52,7 +53,7 @@ class Options:
         """An option that names a file that is there, None where it is absent. Raises PluginError."""
         if name not in self._values:
             return None
-        path = Path(self.text(name))
+        path = self._folder / self.text(name)
         if not path.is_file():
             raise self.wrong(name, f"there is no file {str(path)!r}")
         return path
