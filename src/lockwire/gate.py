@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
@@ -22,6 +23,7 @@ from lockwire.access.tokens.keysources import key_source
 from lockwire.access.tokens.verifier import TokenVerifier
 from lockwire.config import ListenerSettings, Settings
 from lockwire.household import Household
+from lockwire.tls.psk import SlowLookup
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,27 @@ class Methods:
 
     tokens: TokenVerifier | None
     plugin: PluginHost | None
+
+
+class PskKeys(SlowLookup):
+    """The pre-shared keys of listeners without a file: the data folder's, else the plug-in's."""
+
+    def __init__(self, household: Household | None, plugin: Callable[[], PluginHost | None]) -> None:
+        self._household = household
+        self._plugin = plugin
+
+    @property
+    def waits(self) -> bool:
+        return self._plugin() is not None
+
+    def __call__(self, identity: str) -> bytes | None:
+        key = None if self._household is None else self._household.access.psk_key(identity)
+        plugin = self._plugin()
+        return plugin.keys(identity) if key is None and plugin is not None else key
+
+    def fetch(self, identity: str, done: Callable[[], None]) -> Callable[[], None] | None:
+        plugin = self._plugin()
+        return None if plugin is None else plugin.keys.fetch(identity, done)
 
 
 class Gate:
@@ -62,6 +85,7 @@ class Gate:
         )
         self._settings = settings
         self._methods = Methods(self._token_verifier(settings, None), self._plugin_host(settings))
+        self.psk_key = PskKeys(household, lambda: self._methods.plugin)
         self._rules = AccessAuthorizer(self.policy(settings))
         self._guard: PluginAuthorizer | None = None
         plugin = self._methods.plugin
@@ -91,12 +115,6 @@ class Gate:
             tokens=self._methods.tokens,
             plugin=None if plugin is None else plugin.authenticator,
         )
-
-    def psk_key(self, identity: str) -> bytes | None:
-        """The pre-shared key of an identity: the data folder's, else the plug-in's."""
-        key = None if self._household is None else self._household.access.psk_key(identity)
-        plugin = self._methods.plugin
-        return plugin.keys(identity) if key is None and plugin is not None else key
 
     def counts(self) -> dict[str, int]:
         """What was counted of logins and of the plug-in, for the status."""

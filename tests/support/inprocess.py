@@ -14,6 +14,7 @@ from lockwire.broker.broker import Broker
 from lockwire.config import ListenerSettings, Settings
 from lockwire.store.interface import Store
 from lockwire.store.memory import MemoryStore
+from lockwire.tls.psk import PskLookup
 from tests.support.wire import Wire
 
 
@@ -69,6 +70,7 @@ async def serving(
     authenticator: Authenticator | None = None,
     authorizer: Authorizer | None = None,
     settings: Settings | None = None,
+    psk_key: PskLookup | None = None,
 ) -> AsyncIterator[Served]:
     """A broker on a free port of loopback, until the block ends."""
     if settings is None:
@@ -82,6 +84,7 @@ async def serving(
         authenticators=lambda _: authenticator or ByUserName(),
         authorizer=authorizer or Everything(),
         log=structlog.get_logger(),
+        psk_key=psk_key,
     )
     await broker.start()
     served = Served(broker)

@@ -11,11 +11,12 @@ import pytest
 
 from lockwire.tls import libssl
 from lockwire.tls.alerts import name_of
+from lockwire.tls.clienthello import ClientHelloError
 from lockwire.tls.context import ServerContext
 from lockwire.tls.errors import TlsFileError, TlsPolicyError
 from lockwire.tls.loading import Pair, ServerFiles
 from lockwire.tls.policy import TlsPolicy
-from lockwire.tls.psk import KeyFile, PreSharedKeys
+from lockwire.tls.psk import KeyFile, PreSharedKeys, identity_in
 from lockwire.tls.session import Session
 from tests.support.peers import peer_path
 from tests.tls.certificates import TestPki
@@ -263,6 +264,68 @@ def test_a_policy_that_cannot_be(fields: dict[str, object], words: str) -> None:
 
 def test_the_highest_version_is_1_2_whatever_is_written() -> None:
     assert TlsPolicy(psk=True, maximum_version="1.3").versions == (TLS12, TLS12)
+
+
+def key_exchange(identity: bytes, rest: bytes = b"", length: int | None = None) -> bytes:
+    """A ClientKeyExchange message."""
+    size = len(identity) if length is None else length
+    body = size.to_bytes(2, "big") + identity + rest
+    return b"\x10" + len(body).to_bytes(3, "big") + body
+
+
+def in_records(message: bytes, size: int = 16384) -> bytes:
+    """A handshake message in records of so many bytes."""
+    parts = [message[at : at + size] for at in range(0, len(message), size)]
+    return b"".join(b"\x16\x03\x03" + len(part).to_bytes(2, "big") + part for part in parts)
+
+
+CHANGE_CIPHER_SPEC = b"\x14\x03\x03\x00\x01\x01"
+FINISH = CHANGE_CIPHER_SPEC + b"\x16\x03\x03\x00\x28" + bytes(40)
+
+
+class TestIdentityInClear:
+    """What is read of a ClientKeyExchange before OpenSSL gets it."""
+
+    @pytest.mark.parametrize("record", [1, 3, 7, 16384])
+    @pytest.mark.parametrize("rest", [b"", b"\x41" + bytes(65)], ids=["PSK", "ECDHE_PSK"])
+    def test_is_there_once_the_flight_is_complete(self, record: int, rest: bytes) -> None:
+        data = in_records(key_exchange("größe".encode(), rest), record) + FINISH
+        for end in range(len(data)):
+            assert identity_in(data[:end]) is None
+        assert identity_in(data) == "größe"
+        assert identity_in(data + b"more") == "größe"
+
+    def test_ends_at_a_zero_byte_as_for_openssl(self) -> None:
+        assert identity_in(in_records(key_exchange(b"dev1\0rest")) + FINISH) == "dev1"
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"\x15\x03\x03\x00\x02\x01\x00",
+            CHANGE_CIPHER_SPEC,
+            in_records(b"\x14\x00\x00\x04abcd"),
+            in_records(key_exchange(b"dev1")) + b"\x15\x03\x03\x00\x02\x01\x00",
+            in_records(key_exchange(b"dev1", bytes(600))),
+            in_records(key_exchange(b"dev1", length=5)),
+            in_records(key_exchange(b"")),
+            in_records(b"\x10\x00\x00\x00"),
+            in_records(b"\x10\x00\x00\x01\x00"),
+            in_records(key_exchange(b"dev1\xff")),
+            in_records(key_exchange(b"x" * 129)),
+            b"\x16\x03\x03\x00\x00",
+            b"GET / HTTP/1.1",
+        ],
+    )
+    def test_is_not_there(self, data: bytes) -> None:
+        with pytest.raises(ClientHelloError):
+            identity_in(data)
+
+    def test_is_not_looked_for_where_all_keys_are_at_hand(self, tmp_path: Path) -> None:
+        file = tmp_path / "psk"
+        file.write_text("dev1:00112233445566778899aabbccddeeff\n")
+        assert Session(psk_context()).key_source is None
+        context = ServerContext(TlsPolicy(psk=True), None, PreSharedKeys(KeyFile(file)))
+        assert Session(context).key_source is None
 
 
 class TestKeyFile:

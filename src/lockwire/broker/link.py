@@ -8,6 +8,7 @@ on and it is the slow one that loses QoS 0 messages.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from lockwire.broker.core import BACKLOG, Core
@@ -91,6 +92,7 @@ class Link:
         self.holds_back: bool = False
         self._held: list[bytes] | None = None
         self._queued: bool = False
+        self._stop_waiting: Callable[[], None] | None = None
         self._relieving: bool = False
         self._deadline: _Deadline | None = None
         self._patience: _Patience | None = None
@@ -181,6 +183,7 @@ class Link:
     def let_go(self) -> None:
         """Ends what hung on the connection."""
         self._disarm()
+        self._leave_key()
         self.listener.leave(self, self.address)
         connection = self.connection
         tls = self.tls
@@ -211,8 +214,15 @@ class Link:
     # -- TLS and WebSocket on the way in -----------------------------------------------------------
 
     def _shake_hands(self, tls: TlsSession, data: bytes) -> None:
+        if tls.key_source is not None:
+            data = tls.gather(data)
+            if not data or self._waits_for_key(tls, data):
+                return
         started = time.perf_counter()
         chunks = tls.receive(data)
+        if tls.closed and tls.key_source is not None and self._waits_for_key(tls, b""):
+            self.core.spent_on_handshake(time.perf_counter() - started)
+            return
         self._write_through(tls.pending_output())
         if tls.established:
             self.core.counters.handshakes += 1
@@ -225,6 +235,33 @@ class Link:
         self.core.spent_on_handshake(time.perf_counter() - started)
         if tls.closed:
             self.close_now()
+
+    def _waits_for_key(self, tls: TlsSession, data: bytes) -> bool:
+        """Whether the handshake has to wait for a pre-shared key; `data` is kept then."""
+        stop_waiting = tls.wait_for_key(self.key_came)
+        if stop_waiting is None:
+            return False
+        self._stop_waiting = stop_waiting
+        self._held = [data]
+        self._queued = True
+        self.pause_reading()
+        return True
+
+    def key_came(self) -> None:
+        """The key that the handshake waited for is at hand, or will not be."""
+        self._stop_waiting = None
+        core = self.core
+        core.begin()
+        if core.may_handshake():
+            self.go_on_handshake()
+        else:
+            core.queue_handshake(self)
+
+    def _leave_key(self) -> None:
+        stop_waiting = self._stop_waiting
+        if stop_waiting is not None:
+            self._stop_waiting = None
+            stop_waiting()
 
     def _put_off_handshake(self, data: bytes) -> None:
         if self._held is None:
@@ -245,7 +282,7 @@ class Link:
             return
         self._shake_hands(tls, held)
         connection = self.connection
-        if connection is not None and connection.wants_input:
+        if connection is not None and connection.wants_input and not self._queued:
             self.resume_reading()
 
     def _receive_records(self, tls: TlsSession, data: bytes) -> None:

@@ -68,7 +68,7 @@ def parse_client_hello(data: bytes) -> ClientHello | None:
     data: all bytes received so far. Returns None while more bytes are needed. Raises ClientHelloError, and
     nothing else, for anything that is not a ClientHello of at most MAXIMUM_SIZE bytes.
     """
-    message = _message(data)
+    message = first_message(data, _CLIENT_HELLO, "ClientHello", MAXIMUM_SIZE)
     if message is None:
         return None
     try:
@@ -77,8 +77,12 @@ def parse_client_hello(data: bytes) -> ClientHello | None:
         raise ClientHelloError("ClientHello ends before its fields do") from None
 
 
-def _message(data: bytes) -> bytes | None:
-    """The body of the first handshake message, joined from its records (RFC 8446 section 5.1)."""
+def first_message(data: bytes, kind: int, name: str, limit: int) -> bytes | None:
+    """The body of the first handshake message in clear, joined from its records (RFC 8446 section 5.1).
+
+    kind, name: which message it is to be. limit: bytes. Returns None while more bytes are needed. Raises
+    ClientHelloError for another message, a longer one, and what is none.
+    """
     parts: list[bytes] = []
     position = 0
     collected = 0
@@ -102,11 +106,11 @@ def _message(data: bytes) -> bytes | None:
             if len(parts) > 1:
                 parts = [b"".join(parts)]
             head = parts[0]
-            if head[0] != _CLIENT_HELLO:
-                raise ClientHelloError(f"handshake message {head[0]} is not a ClientHello (1)")
+            if head[0] != kind:
+                raise ClientHelloError(f"handshake message {head[0]} is not a {name} ({kind})")
             needed = 4 + (head[1] << 16 | head[2] << 8 | head[3])
-            if needed > MAXIMUM_SIZE:
-                raise ClientHelloError(f"ClientHello of {needed} bytes; at most {MAXIMUM_SIZE} are read")
+            if needed > limit:
+                raise ClientHelloError(f"{name} of {needed} bytes; at most {limit} are read")
         if len(fragment) < length and collected < needed:
             return None
         position += length

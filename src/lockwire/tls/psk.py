@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lockwire.tls import libssl
+from lockwire.tls.clienthello import ClientHelloError, first_message
 from lockwire.tls.errors import TlsFileError, TlsPolicyError
 from lockwire.tls.loading import read
 
@@ -31,6 +32,31 @@ LONGEST_KEY: Final = 64
 SHORT_KEY: Final = 16
 """Bytes below which a key can be guessed from one recorded handshake."""
 _UNKNOWN_KEY_SIZE: Final = 32
+_CHANGE_CIPHER_SPEC: Final = 20
+_HANDSHAKE: Final = 22
+_CLIENT_KEY_EXCHANGE: Final = 16
+_LONGEST_EXCHANGE: Final = 512
+"""Bytes of a ClientKeyExchange: an identity, and a point of secp521r1 (133)."""
+
+
+class SlowLookup:
+    """A PskLookup that has some keys at hand, and others only after it has asked for them."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is anybody to ask."""
+        raise NotImplementedError
+
+    def __call__(self, identity: str) -> bytes | None:
+        """The key that is at hand."""
+        raise NotImplementedError
+
+    def fetch(self, identity: str, done: Callable[[], None]) -> Callable[[], None] | None:
+        """Asks for a key, also for one at hand; calls `done` once and later, whatever the answer.
+
+        Gives what calls that off; None where nobody can be asked and nothing is called.
+        """
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +79,12 @@ class PreSharedKeys:
         self.hint = hint
         self._asked: Asked | None = None
 
+    @property
+    def source(self) -> SlowLookup | None:
+        """Who has more keys than those at hand, None where there is nobody."""
+        lookup = self.lookup
+        return lookup if isinstance(lookup, SlowLookup) and lookup.waits else None
+
     def key_for(self, raw: bytes) -> bytes:
         """The key for an identity as it came; for one that is unknown a random key.
 
@@ -60,12 +92,9 @@ class PreSharedKeys:
         time.
         """
         key = secrets.token_bytes(_UNKNOWN_KEY_SIZE)
-        identity = raw.decode("utf-8", "backslashreplace")
-        found = None
-        # A backslash that was not sent stands for a byte that is not UTF-8.
-        if 0 < len(raw) <= LONGEST_IDENTITY and identity.encode() == raw:
-            found = self.lookup(identity)
-        self._asked = Asked(identity, bool(found))
+        identity = as_identity(raw)
+        found = None if identity is None else self.lookup(identity)
+        self._asked = Asked(raw.decode("utf-8", "backslashreplace"), bool(found))
         return found or key
 
     def take(self) -> Asked | None:
@@ -93,6 +122,49 @@ class PreSharedKeys:
 
     def _native_key_for(self, identity: str | None) -> bytes:
         return self.key_for((identity or "").encode())
+
+
+def as_identity(raw: bytes) -> str | None:
+    """The identity in these bytes, None for what can be nobody's (RFC 4279 sections 5.1 and 5.3)."""
+    try:
+        return raw.decode() if 0 < len(raw) <= LONGEST_IDENTITY else None
+    except UnicodeDecodeError:
+        return None
+
+
+def identity_in(data: bytes) -> str | None:
+    """The identity that a ClientKeyExchange names, in clear (RFC 4279 section 2, RFC 5489 section 2).
+
+    data: all that the client sent after the server's flight. Returns None while that is not complete, with
+    ChangeCipherSpec and Finished (RFC 5246 section 7.3): who sends Finished late must not see from its answer
+    whether the key was at hand before. Raises ClientHelloError where there is no identity to be read.
+    """
+    body = first_message(data, _CLIENT_KEY_EXCHANGE, "ClientKeyExchange", _LONGEST_EXCHANGE)
+    if body is None:
+        return None
+    end = 2 + int.from_bytes(body[:2], "big")
+    # OpenSSL reads up to a zero byte.
+    identity = as_identity(body[2:end].partition(b"\0")[0])
+    if identity is None or end > len(body):
+        raise ClientHelloError("ClientKeyExchange without an identity")
+    return identity if _has_finished(data) else None
+
+
+def _has_finished(data: bytes) -> bool:
+    """Whether there is a complete record behind ChangeCipherSpec."""
+    position = 0
+    changed = False
+    while len(data) >= position + 5:
+        kind = data[position]
+        position += 5 + int.from_bytes(data[position + 3 : position + 5], "big")
+        if len(data) < position:
+            return False
+        if changed:
+            return True
+        if kind not in (_HANDSHAKE, _CHANGE_CIPHER_SPEC):
+            raise ClientHelloError(f"record type {kind} in the client's flight")
+        changed = kind == _CHANGE_CIPHER_SPEC
+    return False
 
 
 class KeyFile:

@@ -7,6 +7,7 @@ handshakes: no alert to the peer, no reason for us.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from ssl import SSLError, SSLWantReadError
 from sys import intern
@@ -17,9 +18,11 @@ from lockwire.tls import failure as failures
 from lockwire.tls.alerts import received_in
 from lockwire.tls.clienthello import ClientHello, ClientHelloError, parse_client_hello
 from lockwire.tls.context import ServerContext
-from lockwire.tls.psk import Asked
+from lockwire.tls.psk import Asked, SlowLookup, as_identity, identity_in
 
 MAXIMUM_HANDSHAKE: Final = 65_536
+LONGEST_PSK_FLIGHT: Final = 2_048
+"""Bytes of ClientKeyExchange, ChangeCipherSpec and Finished; an honest client's are below 700."""
 _RECORD: Final = 16_384
 _FIRST_BYTES: Final = 16
 _SLICE: Final = 262_144  # what goes through the shared BIO at once: it keeps the size it once had
@@ -31,6 +34,8 @@ class Session:
     `established`: the handshake is complete. `closed`: the peer closed, or it failed: nothing more comes, and
     what is in `pending_output` is the last. `failure`: why it failed, or None. `server_name`: what SNI said,
     once established. `psk_identity`: whose pre-shared key the client has shown in this very handshake.
+    `key_source`: who may have to be asked for that key, see `gather` and
+    `wait_for_key`; None where nobody, or no more.
     """
 
     def __init__(self, context: ServerContext) -> None:
@@ -40,6 +45,9 @@ class Session:
         self.server_name: str | None = None
         self.psk_identity: str | None = None
         self._asked: Asked | None = None  # of PSK
+        self.key_source: SlowLookup | None = None if context.psk is None else context.psk.source
+        self._flight: list[bytes] | None = None if self.key_source is None else []
+        self._wanted: str | None = None
         self._context: ServerContext = context
         self._incoming: Any = context.incoming
         self._outgoing: Any = context.outgoing
@@ -83,6 +91,53 @@ class Session:
         if self._outgoing.pending:
             self._output += self._outgoing.read()
         return chunks
+
+    def gather(self, data: bytes) -> bytes:
+        """Keeps what the client answers to our first flight until that is all there, and then gives it.
+
+        data: what came. Gives what `receive` gets next, b"" where it has to wait for more. What cannot be
+        read is left to OpenSSL.
+        """
+        parts = self._flight
+        if parts is None or not self._answered or self.closed:
+            return data
+        parts.append(data)
+        flight = b"".join(parts)
+        try:
+            if len(flight) <= LONGEST_PSK_FLIGHT:
+                self._wanted = identity_in(flight)
+                if self._wanted is None:
+                    return b""
+        except ClientHelloError:
+            pass
+        self._flight = None
+        return flight
+
+    def wait_for_key(self, done: Callable[[], None]) -> Callable[[], None] | None:
+        """Has a pre-shared key fetched, where the handshake needs one next and it is not at hand.
+
+        Gives None where it may go on; otherwise it is to go on when `done` has been called, and what is given
+        calls that off.
+        A handshake that failed without having waited has its output wait likewise: so a wrong key is refused
+        no sooner than an unknown identity.
+        """
+        source = self.key_source
+        if source is None or self.established:
+            return None
+        identity: str | None = None
+        if self.closed:
+            asked = self._asked
+            if asked is not None:
+                identity = as_identity(asked.identity.encode())
+        else:
+            identity = self._wanted
+            if identity is not None and source(identity) is not None:
+                identity = None
+        self._wanted = None
+        if identity is None:
+            return None
+        self.key_source = None
+        return source.fetch(identity, done)
 
     def pending_output(self) -> bytes:
         """The bytes of TLS itself that must go to the socket now: flights, tickets, alerts; b"" for none."""

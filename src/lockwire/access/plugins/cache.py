@@ -48,6 +48,10 @@ class Cache(Generic[K, V]):
         if len(self._table) > self._answers:
             self._table.popitem(last=False)
 
+    def discard(self, key: K) -> None:
+        """Forgets one answer."""
+        self._table.pop(key, None)
+
     def clear(self) -> None:
         """Forgets everything."""
         self._table.clear()

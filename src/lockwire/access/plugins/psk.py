@@ -1,7 +1,10 @@
-"""Pre-shared keys from a plug-in, for handshakes that cannot wait for it."""
+"""Pre-shared keys from a plug-in, for handshakes that want them at once."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from lockwire.access.plugins.cache import Cache
@@ -9,15 +12,15 @@ from lockwire.access.plugins.calls import Calls, Failure
 from lockwire.access.plugins.protocol import Plugin
 
 LEAST_SECONDS: Final = 10.0
-"""A key is kept at least so long: otherwise nobody's second attempt would find it."""
+"""A key is kept at least so long: the handshake that waited for it takes it from here in its turn."""
 KEYS: Final = 10_000
 
 
 class PluginKeys:
     """Looks keys up for handshakes, on the event loop.
 
-    OpenSSL wants a key at once. An identity whose key is not at hand is refused, its key is asked for
-    meanwhile, and the device's next attempt finds it. Unknown identities are asked for again each time.
+    OpenSSL wants a key at once: a handshake waits for `fetch` first and then finds it at hand. What the
+    plug-in does not know is asked for again each time.
 
     plugin, calls, seconds: as for PluginAuthenticator.
     """
@@ -27,19 +30,31 @@ class PluginKeys:
         self._calls = calls
         self._seconds = max(seconds, LEAST_SECONDS)
         self._keys: Cache[str, bytes] = Cache(KEYS)
-        self._asked: set[str] = set()
+        self._waiting: dict[str, set[Callable[[], None]]] = {}
 
     def __call__(self, identity: str) -> bytes | None:
-        """The key of an identity that is at hand, None where there is none yet."""
-        key = self._keys.get(identity)
-        if key is None and identity not in self._asked:
-            self._asked.add(identity)
+        """The key of an identity that is at hand, None where there is none."""
+        return self._keys.get(identity)
+
+    def fetch(self, identity: str, done: Callable[[], None]) -> Callable[[], None]:
+        """Asks the plug-in, once for all who ask meanwhile; gives what calls `done` off.
+
+        `done` is called once and later, whether or not there is a key then.
+        """
+        waiting = self._waiting.get(identity)
+        if waiting is None:
+            waiting = self._waiting[identity] = set()
             self._calls.ask(lambda: self._plugin.psk_key(identity), lambda key: self._answered(identity, key))
-        return key
+        waiting.add(done)
+        return partial(waiting.discard, done)
 
     def _answered(self, identity: str, key: bytes | Failure | None) -> None:
-        self._asked.discard(identity)
         if isinstance(key, bytes) and key:
             self._keys.put(identity, key, self._seconds)
-        elif key is not None and not isinstance(key, Failure):
+        elif key is None:
+            self._keys.discard(identity)
+        elif not isinstance(key, Failure):
             self._calls.log.error("plug-in gave no proper key", plugin=self._calls.name)
+        loop = asyncio.get_running_loop()
+        for done in self._waiting.pop(identity):
+            loop.call_soon(done)
