@@ -185,6 +185,11 @@ class TestOlderFolders:
             assert "Took over the users and rules" in broker.output
             assert "password" not in broker.output
             assert "Every client may use every topic" not in broker.output
+            assert "Who may do what: " in broker.output
+            assert re.search(
+                r"user allow sensor1 all hello/sensor1 --data data\n  mosquitto_sub .* -t hello/sensor1 -v\n",
+                broker.output,
+            ), "a command that the rules refuse is not shown"
             wire = await Wire.open(("localhost", broker.port("tls")), tls=client_context(old))
             async with wire:
                 await wire.connect("c", username="admin", password=b"known")
@@ -314,10 +319,11 @@ class TestCheck:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            (("jo", "read", "a"), "there is no right 'read'"),
+            (("jo", "read", "a"), "There is no right 'read'"),
             (("jo", "publish", "a/#"), "wildcard"),
-            (("jo", "subscribe", "a/#/b"), "the topic 'a/#/b'"),
-            (("jo", "publish", "\udcff"), "the topic '\\udcff'"),
+            (("jo", "publish", "a/#"), "Name one topic; filters with + and # are for subscribe"),
+            (("jo", "subscribe", "a/#/b"), "'a/#/b' is no filter"),
+            (("jo", "publish", "\udcff"), "'\\udcff' is no topic"),
         ],
     )
     def test_what_cannot_be(self, household: Path, words: tuple[str, ...], message: str) -> None:

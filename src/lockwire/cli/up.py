@@ -139,11 +139,20 @@ def _print_access(household: Household, given: Path | None) -> None:
     print(f"Users and rules:     {household.data.access_database}")
     if household.taken_over:
         print("  Took over the users and rules of users.json and rules.json, which are *.imported now.")
+    number = _rule_for_everything(household)
+    if number is None:
+        print(f"  Who may do what: {command_line('access', 'rules', data=given)}")
+    else:
+        learn = command_line("access", "learn", "start", data=given)
+        print(f"  Every client may use every topic (rule {number}). To find narrower rules: {learn}")
+
+
+def _rule_for_everything(household: Household) -> int | None:
+    """The number of the rule that allows everyone every topic, None where there is none."""
     for number, rule in household.access.rules.items():
         if (rule.who, rule.topics, rule.effect, rule.may) == (EVERYONE, "#", ALLOW, RIGHTS):
-            learn = command_line("access", "learn", "start", data=given)
-            print(f"  Every client may use every topic (rule {number}). To find narrower rules: {learn}")
-            return
+            return number
+    return None
 
 
 def _ordered(addresses: Iterable[str]) -> list[str]:
@@ -153,7 +162,7 @@ def _ordered(addresses: Iterable[str]) -> list[str]:
 
 
 def _print_first_client(household: Household, status: dict[str, object], data: Path | None) -> None:
-    """The two commands for a new device, where there is a TLS listener that takes certificates."""
+    """Commands for a new device that the rules allow, where a TLS listener takes certificates."""
     listener = next((item for item in listeners_of(status) if _takes_devices(item)), None)
     if listener is None:
         return
@@ -165,10 +174,14 @@ def _print_first_client(household: Household, status: dict[str, object], data: P
     if host in ("::", "0.0.0.0"):  # noqa: S104
         host = common_name_of(household.server_certificate().subject) or "localhost"
     words = ["mosquitto_sub", "-h", host, "-p", str(listener["port"]), "--cafile", f"{name}/ca.pem"]
-    words += ["--cert", f"{name}/{name}.pem", "--key", f"{name}/{name}.key", "-t", "#", "-v"]
-    print("\nConnect a first client:")
+    words += ["--cert", f"{name}/{name}.pem", "--key", f"{name}/{name}.key"]
+    topics = "#"
+    print(f"\nConnect a {'first' if number == 1 else 'new'} client:")
     print(f"  {command_line('device', 'add', name, data=data)}")
-    print(f"  {shlex.join(words)}")
+    if _rule_for_everything(household) is None:
+        topics = f"hello/{name}"
+        print(f"  {command_line('user', 'allow', name, 'all', topics, data=data)}")
+    print(f"  {shlex.join([*words, '-t', topics, '-v'])}")
 
 
 def _takes_devices(listener: dict[str, object]) -> bool:
