@@ -6,7 +6,6 @@ import sys
 from typing import Final
 
 from lockwire.access.errors import AccessError, UserError
-from lockwire.broker.broker import ListenError
 from lockwire.config import SettingsError
 from lockwire.control import ControlError
 from lockwire.data import DataFolderError
@@ -48,11 +47,13 @@ def explain(error: Exception) -> CommandError | None:
         return CommandError(str(error), "", BAD_INPUT if at_fault else FAILED)
     if isinstance(error, (SettingsError, TlsPolicyError, TlsFileError, UserError)):
         return CommandError(str(error))
-    if isinstance(error, (AccessError, ListenError)):
+    if isinstance(error, AccessError):
         return CommandError(str(error), "", FAILED)
     if isinstance(error, OSError):
         return CommandError(_describe(error), "", FAILED)
-    return None
+    from lockwire.broker.opening import ListenError  # with it comes half the broker: not for every command
+
+    return CommandError(str(error), "", FAILED) if isinstance(error, ListenError) else None
 
 
 def show(failure: CommandError) -> None:

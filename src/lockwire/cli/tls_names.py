@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from lockwire.broker.opening import policy_of
 from lockwire.config import Problem, Settings, TlsSettings
 from lockwire.tls.errors import TlsPolicyError
 from lockwire.tls.named import find_policy
@@ -45,6 +44,8 @@ def _check(tls: TlsSettings, key: tuple[str | int, ...], psk: bool) -> Iterator[
 
 def _check_whole(settings: Settings, index: int) -> Iterator[Problem]:
     """What is wrong with a listener's TLS though every name is right by itself."""
+    from lockwire.broker.opening import policy_of  # with it comes half the broker: not for every command
+
     listener = settings.listeners[index]
     if listener.tls.policy and "policy" not in listener.tls.model_fields_set:
         try:
