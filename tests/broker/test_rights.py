@@ -232,6 +232,12 @@ async def test_an_observer_is_told_each_kind_of_message_once() -> None:
         assert not any(b"b" in fact for fact in notes.facts)
 
 
+def test_no_client_id_is_none_that_could_be_read() -> None:
+    exposure = Exposure()
+    exposure.connect("", "biagio", True)
+    assert exposure.report()["client_ids"] == {"count": 0, "masked": []}
+
+
 async def test_what_an_onlooker_could_read_is_kept_masked() -> None:
     listener = ListenerSettings(
         transport="tcp", address="127.0.0.1", port=0, name="plain", authentication=["password"]

@@ -37,7 +37,8 @@ class Exposure:
 
     def connect(self, client_id: str, username: str | None, has_password: bool) -> None:
         """A CONNECT went by."""
-        self._client_ids.add(client_id)
+        if client_id:
+            self._client_ids.add(client_id)
         if username is not None:
             self._usernames.add(username)
         if has_password:

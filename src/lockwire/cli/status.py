@@ -56,7 +56,7 @@ def _print(status: dict[str, object]) -> None:
     problems = status.get("problems")
     if isinstance(problems, list) and problems:
         console.print("\nproblems", style="bold red")
-        for problem in problems:
+        for problem in dict.fromkeys(map(str, problems)):  # a file that several listeners have is said once
             console.print(f"  {problem}", markup=False)
     for listener in listeners:
         exposed = listener.get("exposed")
@@ -72,16 +72,15 @@ def _print(status: dict[str, object]) -> None:
 
 
 def _print_listeners(console: Console, listeners: list[dict[str, object]]) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
-    for column in _COLUMNS:
-        table.add_column(_words(column) if column != "name" else "listener")
+    rows = [["listener", *map(_words, _COLUMNS[1:])]]
     for listener in listeners:
         cells = [_shown(column, listener.get(column, "")) for column in _COLUMNS]
-        table.add_row(*cells[:-1], cells[-1] + flags_of(listener))
+        rows.append([*cells[:-1], cells[-1] + flags_of(listener)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     console.print()
-    console.print(table)
+    for number, row in enumerate(rows):
+        line = "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        console.print(line, style=None if number else "bold", markup=False)
 
 
 def _print_exposed(console: Console, name: str, exposed: dict[str, object]) -> None:
