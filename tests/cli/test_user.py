@@ -342,7 +342,7 @@ class TestAllowAndDeny:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            (("fly", "a"), "there is no right 'fly'"),
+            (("fly", "a"), "There is no right 'fly'"),
             (("publish", "a/#/b"), "'topics' is 'a/#/b'"),
             (("publish", "{name}"), "{name} is no placeholder"),
             (("publish", "$SYS/x"), "publishing to topics that begin with $"),

@@ -96,9 +96,14 @@ def _asked(data: Path | None, operation: str, **arguments: object) -> dict[str, 
 def _seen(answer: Mapping[str, Any]) -> str:
     if answer["seconds"] is None:
         return "Nothing was recorded yet."
-    hours = answer["seconds"] / 3600
-    time = f"{hours / 24:.1f} days" if hours >= 48 else f"{hours:.1f} hours"
-    return f"In {time} {answer['identities']} identities were seen."
+    seconds, count = answer["seconds"], answer["identities"]
+    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            time = f"{seconds / length:.1f} {unit}"
+            break
+    else:
+        time = f"{seconds:.0f} seconds"
+    return f"In {time} {count} {'identity was' if count == 1 else 'identities were'} seen."
 
 
 def _print_proposal(answer: Mapping[str, Any]) -> None:

@@ -137,7 +137,7 @@ def _rights(words: list[str], rule: Rule) -> tuple[str, ...]:
     unknown = sorted(wanted - set(RIGHTS))
     if unknown:
         raise ControlError(
-            f"there is no right {unknown[0]!r}", f"Say {', '.join(RIGHTS)} or all", bad_input=True
+            f"There is no right {unknown[0]!r}", f"Say {', '.join(RIGHTS)} or all", bad_input=True
         )
     conditional = rule.qos != EVERY_QOS or rule.retain != ANY_RETAIN
     if SUBSCRIBE in wanted and not (rule.effect == DENY and conditional):
@@ -194,14 +194,19 @@ def _identity(household: Household, name: str, common_name: str, device: bool) -
 
 def _check_action(action: str, topic: str) -> None:
     if action not in RIGHTS:
-        raise ControlError(f"there is no right {action!r}", f"Say {', '.join(RIGHTS)}", bad_input=True)
+        raise ControlError(f"There is no right {action!r}", f"Say {', '.join(RIGHTS)}", bad_input=True)
     try:
         if action == SUBSCRIBE:
             validate_topic_filter(topic)
         else:
             validate_topic_name(topic.encode(errors="surrogatepass"))
     except MqttError as error:
-        raise ControlError(f"the topic {topic!r}: {error.detail}", bad_input=True) from error
+        remedy = "Name one topic; filters with + and # are for subscribe" if action != SUBSCRIBE else ""
+        raise ControlError(
+            f"{topic!r} is no {'filter' if action == SUBSCRIBE else 'topic'}: {error.detail}",
+            remedy,
+            bad_input=True,
+        ) from error
 
 
 def _shown(numbered: Mapping[int, Rule]) -> list[dict[str, object]]:

@@ -206,7 +206,8 @@ def _extension_text(value: x509.ExtensionType) -> tuple[str, str] | None:
                 printable(str(point)) for point in points
             ) or "a name relative to the issuer's"
         case x509.AuthorityInformationAccess():
-            return "more", f"{len(list(value))} addresses, below"
+            count = len(list(value))
+            return "more", f"{count} {'address' if count == 1 else 'addresses'}, below"
         case _:
             return None
 
@@ -248,7 +249,12 @@ def _revocation_list(crl: x509.CertificateRevocationList, now: datetime.datetime
     lines = (
         ("issuer", name_text(crl.issuer)),
         ("issued", f"{begin:%Y-%m-%d %H:%M} UTC, {state}"),
-        ("revoked", f"{len(serials)} certificates" if serials else "no certificate"),
+        (
+            "revoked",
+            f"{len(serials)} {'certificate' if len(serials) == 1 else 'certificates'}"
+            if serials
+            else "no certificate",
+        ),
         *((("serials", shown),) if serials else ()),
         ("signature", signature_text(crl)),
     )
