@@ -217,8 +217,10 @@ async def test_waiting_ends_with_the_time_for_the_handshake(at_hand: bool) -> No
 
 
 @pytest.mark.peer("openssl")
-async def test_many_who_wait_for_one_key_ask_once() -> None:
+@pytest.mark.parametrize("budget", [0.005, 0.000001], ids=["at once", "one step a tick"])
+async def test_many_who_wait_for_one_key_ask_once(budget: float) -> None:
     async with open_door() as door:
+        door.served.broker.core.handshake_budget = budget
 
         async def one() -> str:
             async with s_client(door, "dev1", KEY) as process:
