@@ -117,6 +117,9 @@ class TestImport:
         done("cert", "issue", "pump", "--data", "data", cwd=classroom)
         pump = classroom / "pump" / "pump.pem"
         assert verifies(pump, classroom / "myCA.pem", "-purpose", "sslclient", chain=pump)
+        with up(classroom) as broker:
+            assert "Made an administrator:" in broker.output
+            assert "Verify return code: 0 (ok)" in presented(broker, classroom / "myCA.pem")
 
     def test_in_the_place_of_another_on_the_running_broker(self, classroom: Path) -> None:
         with up(classroom) as broker:

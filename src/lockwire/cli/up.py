@@ -63,9 +63,10 @@ def up(
     folder.create()
     with folder.lock():
         print(f"Lockwire {VERSION} ({'compiled' if is_compiled() else 'interpreted'}), data in {folder.path}")
+        made = "an administrator" if folder.initialised else "a certificate authority and an administrator"
         household, password = Household.prepare(folder)
         if password is not None:
-            print("\nMade a certificate authority and an administrator:")
+            print(f"\nMade {made}:")
             print(f"  user {ADMINISTRATOR}, password {password}")
             print(
                 "  It is shown only now;",
