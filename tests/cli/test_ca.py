@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -174,6 +175,8 @@ class TestRollover:
         assert "Note: Nor do those of 3 others: lockwire cert list --all shows them." in printed
         shown = done("cert", "list", "--all", "--data", "data", cwd=tmp_path)
         assert shown.count("revoked (cessationOfOperation)") == 13
+        late = quickly("cert", "renew", "pump-1", "--data", "data", cwd=tmp_path)
+        assert re.search(r"was revoked on .* \(cessationOfOperation\).*Issue another one", late.stderr, re.S)
 
 
 class TestRsa:

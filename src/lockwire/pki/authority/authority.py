@@ -282,15 +282,15 @@ class Authority:
         The earlier one stays valid until its date. Raises RequestError where this authority did not issue it,
         or it is revoked; WeakKeyError, ExpiredError, OSError.
         """
-        if not self.has_issued(certificate):
-            raise RequestError(
-                "This certificate does not come from this authority", "Make a signing request for it instead."
-            )
         revocation = self.ledger.revocation(certificate.serial_number)
         if revocation is not None:
             raise RequestError(
                 f"This certificate was revoked on {revocation.time:%Y-%m-%d} ({revocation.reason.value})",
                 "Issue another one with a new key.",
+            )
+        if not self.has_issued(certificate):
+            raise RequestError(
+                "This certificate does not come from this authority", "Make a signing request for it instead."
             )
         key = check_public_key(certificate.public_key(), "The key of this certificate")
         name = common_name_of(certificate.subject) or ""
