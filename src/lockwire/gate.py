@@ -139,6 +139,7 @@ class Gate:
         if self._household is None:
             return Policy((*DEFAULT_RULES, Rule(ANONYMOUS, RIGHTS, "#"), *configured))
         self._household.configured_rules = configured
+        self._household.plugin_decides = bool(settings.plugin.name) and settings.plugin.authorize
         return self._household.policy()
 
     def enforce(self, settings: Settings) -> bool:

@@ -71,6 +71,7 @@ class Household:
 
     taken_over: whether users and rules have just been brought in from an older folder's files.
     configured_rules: those that the running broker's configuration adds.
+    plugin_decides: whether the running broker asks a plug-in where no rule decides.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Household:
         self.access: Final = access
         self.taken_over: Final = taken_over
         self.configured_rules: tuple[Rule, ...] = ()
+        self.plugin_decides: bool = False
 
     @cached_property
     def learning(self) -> Learning:

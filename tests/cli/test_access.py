@@ -402,3 +402,19 @@ class TestRabbitMq:
             (("--read", "a"), "no USER"),
         ):
             assert message in refused("access", "rabbitmq", *words, *DATA, cwd=stopped)
+
+
+def test_a_plugin_that_is_asked_where_no_rule_decides_is_mentioned(stopped: Path) -> None:
+    (stopped / "data" / "lockwire.toml").write_text(
+        '[[listener]]\nname = "hall"\ntransport = "tcp"\naddress = "127.0.0.1"\nport = 0\n'
+        'authentication = ["plugin"]\n'
+        '[plugin]\nname = "http"\nauthorize = true\n[plugin.options]\nurl = "http://127.0.0.1:9/"\n'
+    )
+    done("access", "remove", "1", *DATA, cwd=stopped)
+    done("access", "deny", "everyone", "publish", "closed", *DATA, cwd=stopped)
+    with Running("up", *DATA, cwd=stopped, last="Ctrl-C stops") as broker:
+        assert "(not encrypted, passwords in the clear)" in broker.output
+        said = quickly("access", "check", "admin", "publish", "hall/x", *DATA, cwd=stopped).stdout
+        assert "Note: No rule decides it, so the broker asks the plug-in" in said
+        said = quickly("access", "check", "admin", "publish", "closed", *DATA, cwd=stopped).stdout
+        assert "plug-in" not in said

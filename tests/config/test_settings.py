@@ -69,6 +69,12 @@ class TestWarnings:
         assert "tcp 192.0.2.1:1883" in warning
         assert "passwords go in the clear; anyone on the network" in warning
 
+    @pytest.mark.parametrize("method", ["token", "plugin"])
+    def test_point_out_other_secrets_that_the_client_sends(self, write: Write, method: str) -> None:
+        text = f"{TCP.replace('password', method)}[token]\njwks = 'keys.json'\n[plugin]\nname = 'http'\n"
+        (warning,) = load(write(text)).warnings()
+        assert "passwords go in the clear" in warning
+
     def test_point_out_anonymous_clients_behind_tls_too(self, write: Write) -> None:
         text = "[[listener]]\nauthentication = ['anonymous']\n"
         (warning,) = load(write(text), Settings.for_up(Path("/data"))).warnings()

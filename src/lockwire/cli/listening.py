@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from lockwire.config.settings import CLEAR_SECRETS
+
 
 def print_listeners(status: dict[str, object]) -> None:
     """Prints one line a listener of a status, and flushes: whoever reads them may connect."""
@@ -19,7 +21,7 @@ def flags_of(listener: dict[str, object]) -> str:
         flags.append("not encrypted")
     methods = listener.get("authentication")
     readable = listener.get("transport") in ("tcp", "ws")
-    if readable and isinstance(methods, list) and {"password", "token"} & set(methods):
+    if readable and isinstance(methods, list) and CLEAR_SECRETS & set(methods):
         flags.append("passwords in the clear")
     if isinstance(methods, list) and "anonymous" in methods:
         flags.append("open to anybody")

@@ -398,6 +398,10 @@ def complete(listener: ListenerSettings, tls: TlsSettings, limits: LimitSettings
     return completed
 
 
+CLEAR_SECRETS: Final = frozenset({"password", "token", "plugin"})
+"""Methods whose secret the client sends as it is."""
+
+
 def default_address(data: dict[str, Any]) -> str:
     """Every address where TLS protects the listener, this machine alone where nothing does."""
     return any_address() if data.get("transport") in ("tls", "wss") else "127.0.0.1"
@@ -418,7 +422,7 @@ def _warnings_of(listener: ListenerSettings) -> list[str]:
     where = f"listener {listener.name} ({listener.endpoint})"
     reach = "programs of this machine" if is_loopback(listener.address) else "anyone on the network between"
     if listener.transport in ("tcp", "ws"):
-        if "password" in listener.authentication:
+        if CLEAR_SECRETS & set(listener.authentication):
             found.append(
                 f"{where}: user names and passwords go in the clear; {reach} can read them. Use TLS."
             )

@@ -176,6 +176,10 @@ def check(household: Household, arguments: Arguments) -> Outcome:
     )
     numbers = [number for number, rule in household.access.rules.items() if rule == found.rule]
     notes = [] if name == ANONYMOUS_NAME else notes_on_unknown(household, name)
+    if found.rule is None and not found.allowed and household.plugin_decides:
+        notes.append(
+            "No rule decides it, so the broker asks the plug-in ([plugin] authorize), which may allow it."
+        )
     answer = {"allowed": found.allowed, "rule": numbers[0] if numbers else None, "text": found.text}
     return Outcome({**answer, "known_by": identity.method, "notes": notes})
 
