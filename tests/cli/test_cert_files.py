@@ -161,7 +161,7 @@ class TestCheck:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            (("server.key",), "There is no certificate in this file; it holds private key"),
+            (("server.key",), "There is no certificate in this file; it holds: private key"),
             (("server.pem", "--key", "locked.key"), "This private key is encrypted (AES-256-CBC, PBKDF2)"),
             (("server.pem", "--key", "ca.pem"), "There is no private key in this file"),
             (("server.pem", "--at", "tomorrow"), "--at tomorrow: not a time"),

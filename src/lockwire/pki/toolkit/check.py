@@ -101,5 +101,5 @@ def _key_of(content: Content, key: Content | None, leaf: x509.Certificate) -> tu
 def _lacks(content: Content, what: str) -> MalformedFileError:
     held = ", ".join(dict.fromkeys(item.kind for item in content.items)) or "nothing of use"
     return MalformedFileError(
-        f"There is no {what} in this file; it holds {held}", "Give another file.", content.path
+        f"There is no {what} in this file; it holds: {held}", "Give another file.", content.path
     )
