@@ -93,10 +93,10 @@ def test_nothing_is_found_where_everything_is_well(root: Signed, middle: Signed,
 
 def test_a_file_without_a_certificate_is_an_error(server: Signed) -> None:
     with pytest.raises(
-        MalformedFileError, match=r"server\.pem: There is no certificate .* holds private key"
+        MalformedFileError, match=r"server\.pem: There is no certificate .* holds: private key"
     ):
         ask(content(server.key_pem), NOW)
-    with pytest.raises(MalformedFileError, match=r"key\.pem: There is no private key .* holds certificate"):
+    with pytest.raises(MalformedFileError, match=r"key\.pem: There is no private key .* holds: certificate"):
         ask(content(server), NOW, key=content(server, path="key.pem"))
 
 
