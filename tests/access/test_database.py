@@ -95,7 +95,7 @@ class TestKept:
     def test_nowhere_without_a_path(self) -> None:
         database = AccessDatabase(None)
         database.add(JO)
-        database.reload()
+        database.adopt(database.read_again())
         assert list(database) == [JO]
         assert database.decoy_key != AccessDatabase(None).decoy_key
 
@@ -107,15 +107,15 @@ class TestKept:
         database.delete("jo")
         path.write_bytes(backup)
         assert database.get("jo") is None
-        assert database.reload() == []
+        assert database.adopt(database.read_again()) == []
         assert database.get("jo") == JO
         database.add(ADMIN)
         database.add_psk("meter", bytes(16))
         path.write_bytes(backup)
-        assert database.reload() == [("admin", "password"), ("meter", "psk")]
+        assert database.adopt(database.read_again()) == [("admin", "password"), ("meter", "psk")]
         path.write_bytes(b"nonsense")
         with pytest.raises(AccessFileError):
-            database.reload()
+            database.adopt(database.read_again())
         assert database.get("jo") == JO
 
 

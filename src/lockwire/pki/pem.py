@@ -1,4 +1,4 @@
-"""Certificates and keys read from PEM files and written as PEM, with errors that name the file."""
+"""Certificates and keys read from PEM files, with errors that name the file."""
 
 from __future__ import annotations
 
@@ -50,10 +50,3 @@ def read_file(path: Path, remedy: str) -> bytes:
     if len(data) > MAXIMUM_FILE:
         raise MalformedFileError(f"This file is larger than {MAXIMUM_FILE} bytes", remedy, path)
     return data
-
-
-def private_key_pem(key: PrivateKeyTypes) -> bytes:
-    """A private key as PKCS#8 in PEM, not encrypted."""
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )

@@ -112,10 +112,6 @@ class AccessDatabase:
         users = [(name, PASSWORD) for name in before.users if name not in contents.users]
         return users + [(identity, PSK) for identity in before.psk if identity not in contents.psk]
 
-    def reload(self) -> list[tuple[str, str]]:
-        """`read_again` and `adopt` in one."""
-        return self.adopt(self.read_again())
-
     # -- users
 
     def __len__(self) -> int:

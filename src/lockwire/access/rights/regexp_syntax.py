@@ -82,8 +82,6 @@ class Value:
 
 Node = Bytes | Sequence | Choice | Repeat | Start | End | Value
 
-EMPTY: Final = Sequence(())
-
 
 def byte_set(members: Collection[int]) -> int:
     """The bits of these bytes."""

@@ -85,10 +85,6 @@ class RevocationList:
             known = self._signers[fingerprint] = _is_signature_valid(self.crl, self.der, ca)
         return known
 
-    def has_expired(self, now: datetime.datetime) -> bool:
-        """Whether its nextUpdate has passed."""
-        return self.next_update is not None and self.next_update <= now
-
 
 class CrlProblemKind(StrEnum):
     """What is wrong with the lists for a set of CAs."""
