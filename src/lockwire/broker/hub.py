@@ -37,7 +37,6 @@ class Hub:
         self.router = Router(core.counters, authorizer)
         self.retained = Retained(core.committer, core.counters, retained_messages, retained_bytes)
         self.registry: Registry | None = None
-        self.observer: Observer | None = None
         self.deny_list = DenyList()
         self.connected: int = 0
         self.unauthenticated: int = 0
@@ -81,7 +80,6 @@ class Hub:
 
     def observe(self, observer: Observer | None) -> None:
         """Has somebody watch what clients do from now on, or nobody."""
-        self.observer = observer
         self.router.observer = observer
         self.router.invalidate_all()
 

@@ -306,7 +306,7 @@ class Publishing:
         if name.count("/") >= hub.topic_levels:
             raise ProtocolError(f"more than {hub.topic_levels} topic levels", reasons.TOPIC_NAME_INVALID)
         mask = hub.authorizer.publish_mask(self.connection.identity, self.connection.client_id, topic)
-        grant = Grant(hub.router.route(topic, name), mask, hub.observer is not None)
+        grant = Grant(hub.router.route(topic, name), mask, hub.router.observer is not None)
         exposure = self.connection.listener.exposure
         if exposure is not None:
             exposure.topic(name)
@@ -329,7 +329,7 @@ class Publishing:
         return mask
 
     def _tell(self, packet: Publish) -> None:
-        observer = self.hub.observer
+        observer = self.hub.router.observer
         if observer is not None:
             connection = self.connection
             observer.published(

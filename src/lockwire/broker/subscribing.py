@@ -138,7 +138,7 @@ class Subscribing(Job):
             previous = self._session.subscriptions.get(request.topic_filter)
             subscription, topic_filter = _make(connection, self._session, request, code, identifier)
             self._made.append((subscription, previous, topic_filter))
-            observer = connection.hub.observer
+            observer = connection.hub.router.observer
             if observer is not None:
                 observer.subscribed(
                     connection.identity, connection.client_id, request.topic_filter, subscription.qos
